@@ -211,7 +211,7 @@ struct noxs_page {
 	uint64_t free_gpa;  /* first free frame; 2 MiB-aligned; linear map starts here */
 	uint64_t free_bytes;
 	uint64_t cr3;       /* gpa of the PML4 */
-	uint64_t tables_gpa; /* the page tables' range, visible r-- in the linear map */
+	uint64_t tables_gpa; /* zeroed pages for more page tables, r-- in the linear map */
 	uint64_t tables_bytes;
 
 	uint64_t entry; /* program's first instruction */
@@ -280,7 +280,10 @@ struct noxs_power {
 	uint32_t state;
 	uint32_t request; /* (monitor) a signal number to deliver; 0: none */
 	uint32_t ack;     /* the last request that the guest took */
-	uint32_t handled; /* 1: program handles SIGTERM, 2: SIGINT, 4: SIGHUP */
+	uint32_t pad;
+	uint64_t handled; /* signals the program has a handler for: bit (signal - 1) */
+	uint64_t timer_ns; /* monotonic: when the guest wants to be preempted; 0: not */
+	uint64_t resume_rip; /* (monitor) where the program was when it was preempted */
 };
 
 struct noxs_regs {

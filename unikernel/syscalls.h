@@ -121,6 +121,8 @@ UK_CALL(62, kill, "dn")
 UK_CALL(200, tkill, "dn")
 UK_CALL(234, tgkill, "ddn")
 UK_CALL(34, pause, "")
+
+/* timer.c */
 UK_CALL(37, alarm, "u")
 UK_CALL(36, getitimer, "dp")
 UK_CALL(38, setitimer, "dpp")

@@ -17,6 +17,9 @@
 
 #include "../noxs/noxs.h"
 
+/* All of the kernel is one image: no symbol is reached through a GOT. */
+#pragma GCC visibility push(hidden)
+
 typedef int64_t ssize_t;
 
 #define UK_NOXS    ((const struct noxs_page *)NOXS_GVA_NOXS)

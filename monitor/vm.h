@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm.h: KVM's objects for one VM: one memslot of RAM, one vCPU. */
+#ifndef MAYFLY_VM_H
+#define MAYFLY_VM_H
+
+#include "err.h"
+#include "gmem.h"
+#include "host.h"
+
+struct kvm_run;
+
+struct vm_counters {
+	uint32_t ioctls;   /* all to KVM */
+	uint32_t exits;    /* KVM_RUN returned for something the guest did */
+	uint32_t kicks;    /* KVM_RUN returned for a signal to the monitor */
+	uint32_t waits;    /* of exits: WAIT */
+};
+
+struct vm {
+	int kvm, fd, vcpu;
+	struct kvm_run *run; /* shared with KVM */
+	struct gmem ram;
+	struct vm_counters counters;
+};
+
+/* Opens /dev/kvm. Negative errno with a message that says how to get it. */
+int vm_open_kvm(struct err *err);
+
+/* An ioctl on a KVM descriptor, counted. Result or -errno. */
+int vm_ioctl(struct vm *vm, int fd, unsigned long request, unsigned long arg);
+
+/* Reserves ram_bytes of guest RAM: lazily backed, zero, not yet the VM's. */
+int vm_reserve_ram(struct vm *vm, uint64_t ram_bytes, struct err *err);
+
+/* Makes the VM with that RAM and its vCPU, CPUID, XCR0 and MSRs; lstar is where SYSCALL
+ * lands. vm->kvm is open. What fails half-way is released by the process' end. */
+int vm_create(struct vm *vm, const struct host *host, uint64_t lstar, struct err *err);
+
+#endif

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * file.c: system calls on open descriptors: moving data, duplicating, controlling.
+ */
+#include <asm/ioctls.h>
+#include <linux/fadvise.h>
+#include <linux/fs.h>
+
+#include "vfs.h"
+
+#define CLOSE_RANGE_CLOEXEC_FLAG (1u << 2)
+#define CLOSE_RANGE_UNSHARE_FLAG (1u << 1)
+
+#define LOCK_ACTIONS 15u /* flock: all but LOCK_NB */
+
+/* ---- moving data ---- */
+
+long uk_file_rw(struct uk_file *f, bool write, const struct iovec *iov, size_t n, uint64_t *pos,
+		uint32_t flags)
+{
+	uint64_t own = f->pos;
+	long done = 0;
+
+	if (!pos)
+		pos = &own;
+	if (write && flags & O_APPEND && f->ops->seekable)
+		*pos = f->node->size;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t user = (uint64_t)iov[i].iov_base;
+		size_t bytes = uk_min(iov[i].iov_len, UK_RW_MAX - (size_t)done);
+		long r;
+
+		if (!bytes && n > 1)
+			continue;
+		r = write ? f->ops->write(f, user, bytes, *pos, flags)
+			  : f->ops->read(f, user, bytes, *pos, flags);
+		if (r < 0) {
+			if (!done)
+				return r;
+			break;
+		}
+		done += r;
+		*pos += (uint64_t)r;
+		if ((size_t)r < bytes)
+			break;
+		/* What was asked for first is there: a read waits for no more. */
+		if (!write)
+			flags |= O_NONBLOCK;
+	}
+	if (pos == &own)
+		f->pos = own;
+	return done;
+}
+
+static long rw_check(uint64_t fd, bool write, struct uk_file **f)
+{
+	*f = uk_fd_io(fd);
+	if (!*f || ((*f)->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY))
+		return -EBADF;
+	if (write ? !(*f)->ops->write : !(*f)->ops->read)
+		return -EINVAL;
+	return 0;
+}
+
+static long rw_one(uint64_t fd, bool write, uint64_t user, size_t n, uint64_t *pos)
+{
+	struct iovec iov = {(void *)user, n};
+	struct uk_file *f;
+	long r;
+
+	if (pos && (int64_t)*pos < 0)
+		return -EINVAL;
+	r = rw_check(fd, write, &f);
+	if (r)
+		return r;
+	if (pos && !f->ops->seekable)
+		return -ESPIPE;
+	if ((int64_t)n < 0)
+		return -EINVAL;
+	return uk_file_rw(f, write, &iov, 1, pos, f->flags);
+}
+
+UK_SYSCALL(read)
+{
+	return rw_one(a, false, b, c, NULL);
+}
+
+UK_SYSCALL(write)
+{
+	return rw_one(a, true, b, c, NULL);
+}
+
+UK_SYSCALL(pread64)
+{
+	return rw_one(a, false, b, c, &d);
+}
+
+UK_SYSCALL(pwrite64)
+{
+	return rw_one(a, true, b, c, &d);
+}
+
+/* Copy the vector in and check it: few fit on the stack, more go to the heap. */
+static long iov_in(struct iovec **iov, struct iovec *few, size_t nfew, uint64_t user, uint64_t n)
+{
+	uint64_t sum = 0;
+	long r;
+
+	*iov = few;
+	if (n > UIO_MAXIOV)
+		return -EINVAL;
+	if (n > nfew)
+		*iov = uk_alloc(n * sizeof(**iov));
+	if (!*iov)
+		return -ENOMEM;
+	r = uk_copy_in(*iov, user, n * sizeof(**iov));
+	for (size_t i = 0; !r && i < n; i++) {
+		uint64_t bytes = (*iov)[i].iov_len;
+
+		if (__builtin_add_overflow(sum, bytes, &sum) || (int64_t)bytes < 0 ||
+		    (int64_t)sum < 0)
+			r = -EINVAL;
+	}
+	return r;
+}
+
+static long rw_vector(uint64_t fd, bool write, uint64_t user, int n, uint64_t *pos, uint32_t rwf)
+{
+	struct iovec few[8], *iov;
+	struct uk_file *f;
+	uint32_t flags;
+	long r;
+
+	if (pos && (int64_t)*pos < 0)
+		return -EINVAL;
+	r = rw_check(fd, write, &f);
+	if (r)
+		return r;
+	if (pos && !f->ops->seekable)
+		return -ESPIPE;
+	if (n < 0)
+		return -EINVAL;
+	if (rwf & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
+		return -EOPNOTSUPP;
+	flags = f->flags | (rwf & RWF_NOWAIT ? O_NONBLOCK : 0) | (rwf & RWF_APPEND ? O_APPEND : 0);
+	r = iov_in(&iov, few, uk_countof(few), user, (uint32_t)n);
+	if (!r)
+		r = uk_file_rw(f, write, iov, (uint32_t)n, pos, flags);
+	if (iov != few)
+		uk_free(iov);
+	return r;
+}
+
+UK_SYSCALL(readv)
+{
+	return rw_vector(a, false, b, (int)c, NULL, 0);
+}
+
+UK_SYSCALL(writev)
+{
+	return rw_vector(a, true, b, (int)c, NULL, 0);
+}
+
+/* The offset comes in two halves for 32-bit's sake; here the first holds all of it. */
+UK_SYSCALL(preadv)
+{
+	return rw_vector(a, false, b, (int)c, &d, 0);
+}
+
+UK_SYSCALL(pwritev)
+{
+	return rw_vector(a, true, b, (int)c, &d, 0);
+}
+
+UK_SYSCALL(preadv2)
+{
+	return rw_vector(a, false, b, (int)c, d == UINT64_MAX ? NULL : &d, (uint32_t)f);
+}
+
+UK_SYSCALL(pwritev2)
+{
+	return rw_vector(a, true, b, (int)c, d == UINT64_MAX ? NULL : &d, (uint32_t)f);
+}
+
+UK_SYSCALL(lseek)
+{
+	struct uk_file *file = uk_fd_io(a);
+
+	if (!file)
+		return -EBADF;
+	if ((uint32_t)c > SEEK_MAX)
+		return -EINVAL;
+	return file->ops->lseek ? file->ops->lseek(file, (int64_t)b, (int)c) : -ESPIPE;
+}
+
+/*
+ * From file to file. The operations move data to and from the program's memory only,
+ * so the data goes by way of a mapping there: still one copy less than the program
+ * would make, and it works between any two kinds of file.
+ */
+static long transfer(struct uk_file *in, uint64_t *in_pos, struct uk_file *out, uint64_t *out_pos,
+		     size_t n)
+{
+	const size_t chunk = 1 << 16;
+	uint64_t in_own = in->pos, *at = in_pos ? in_pos : &in_own;
+	long buffer, done = 0, r = 0;
+
+	if (!n)
+		return 0;
+	buffer = uk_mmap_anon(0, chunk, NOXS_R | NOXS_W);
+	if (buffer < 0)
+		return buffer;
+	while (n) {
+		struct iovec iov = {(void *)buffer, uk_min(n, chunk)};
+
+		r = in->ops->read(in, (uint64_t)buffer, iov.iov_len, *at,
+				  in->flags | (done ? O_NONBLOCK : 0));
+		if (r <= 0)
+			break;
+		iov.iov_len = (size_t)r;
+		r = uk_file_rw(out, true, &iov, 1, out_pos, out->flags);
+		if (r <= 0)
+			break;
+		*at += (uint64_t)r;
+		done += r;
+		n -= (size_t)r;
+		if ((size_t)r < iov.iov_len)
+			break;
+	}
+	sys_munmap((uint64_t)buffer, chunk, 0, 0, 0, 0);
+	if (!in_pos)
+		in->pos = in_own;
+	return done ? done : r;
+}
+
+/* An offset that a call takes from user memory and puts back there. */
+static long offset_in(uint64_t user, struct uk_file *f, uint64_t *off, uint64_t **pos)
+{
+	*pos = NULL;
+	if (!user)
+		return 0;
+	if (!f->ops->seekable)
+		return -ESPIPE;
+	if (uk_copy_in(off, user, sizeof(*off)))
+		return -EFAULT;
+	*pos = off;
+	return (int64_t)*off < 0 ? -EINVAL : 0;
+}
+
+UK_SYSCALL(sendfile)
+{
+	struct uk_file *in, *out;
+	uint64_t off, *pos;
+	long r = rw_check(b, false, &in);
+
+	if (!r)
+		r = offset_in(c, in, &off, &pos);
+	if (!r)
+		r = rw_check(a, true, &out);
+	if (!r && out->flags & O_APPEND)
+		r = -EINVAL;
+	if (r)
+		return r;
+	r = transfer(in, pos, out, NULL, uk_min(d, UK_RW_MAX));
+	if (pos && uk_copy_out(c, &off, sizeof(off)))
+		return -EFAULT;
+	return r;
+}
+
+UK_SYSCALL(copy_file_range)
+{
+	struct uk_file *in, *out;
+	uint64_t in_off, out_off, *in_pos, *out_pos;
+	size_t n = uk_min(e, UK_RW_MAX);
+	long r = rw_check(a, false, &in);
+
+	if (!r)
+		r = rw_check(c, true, &out);
+	if (!r)
+		r = offset_in(b, in, &in_off, &in_pos);
+	if (!r)
+		r = offset_in(d, out, &out_off, &out_pos);
+	if (r)
+		return r;
+	if (f)
+		return -EINVAL;
+	if (!in->node || !out->node)
+		return -EINVAL;
+	if (UK_S_ISDIR(in->node->mode) || UK_S_ISDIR(out->node->mode))
+		return -EISDIR;
+	if (!UK_S_ISREG(in->node->mode) || !UK_S_ISREG(out->node->mode))
+		return -EINVAL;
+	if (out->flags & O_APPEND)
+		return -EBADF;
+	if (in->node == out->node) {
+		uint64_t from = in_pos ? in_off : in->pos, to = out_pos ? out_off : out->pos;
+
+		if (from < to + n && to < from + n)
+			return -EINVAL;
+	}
+	r = transfer(in, in_pos, out, out_pos, n);
+	if ((in_pos && uk_copy_out(b, &in_off, sizeof(in_off))) ||
+	    (out_pos && uk_copy_out(d, &out_off, sizeof(out_off))))
+		return -EFAULT;
+	return r;
+}
+
+/* ---- descriptors ---- */
+
+UK_SYSCALL(close)
+{
+	return uk_fd_close(a);
+}
+
+UK_SYSCALL(close_range)
+{
+	uint32_t first = (uint32_t)a, last = (uint32_t)b;
+
+	if ((uint32_t)c & ~(CLOSE_RANGE_CLOEXEC_FLAG | CLOSE_RANGE_UNSHARE_FLAG) || first > last)
+		return -EINVAL;
+	for (uint32_t fd = first; fd <= last && fd < uk_fds.size; fd++) {
+		if (!uk_fds.file[fd])
+			continue;
+		if (c & CLOSE_RANGE_CLOEXEC_FLAG)
+			uk_fd_set_cloexec(fd, true);
+		else
+			uk_fd_close(fd);
+	}
+	return 0;
+}
+
+static long dup_from(struct uk_file *f, uint32_t min, bool cloexec)
+{
+	long fd = uk_fd_install(f, min, cloexec);
+
+	if (fd >= 0)
+		f->refs++;
+	return fd;
+}
+
+static long dup_at(struct uk_file *f, uint32_t to, bool cloexec)
+{
+	long fd;
+
+	if (!f)
+		return -EBADF;
+	f->refs++; /* before: the one that is replaced may be the same */
+	fd = uk_fd_install_at(f, to, cloexec);
+	if (fd < 0)
+		f->refs--;
+	return fd;
+}
+
+UK_SYSCALL(dup)
+{
+	struct uk_file *file = uk_fd(a);
+
+	return file ? dup_from(file, 0, false) : -EBADF;
+}
+
+UK_SYSCALL(dup2)
+{
+	if ((uint32_t)a == (uint32_t)b)
+		return uk_fd(a) ? (long)(uint32_t)a : -EBADF;
+	return dup_at(uk_fd(a), (uint32_t)b, false);
+}
+
+UK_SYSCALL(dup3)
+{
+	if ((uint32_t)c & ~(uint32_t)O_CLOEXEC || (uint32_t)a == (uint32_t)b)
+		return -EINVAL;
+	return dup_at(uk_fd(a), (uint32_t)b, c & O_CLOEXEC);
+}
+
+/* No other process is there to hold a lock, so a valid request is granted. */
+static long lock(struct uk_file *f, bool get, bool ofd, uint64_t user)
+{
+	struct flock l;
+	uint32_t mode = f->flags & O_ACCMODE;
+
+	if (uk_copy_in(&l, user, sizeof(l)))
+		return -EFAULT;
+	if (ofd && l.l_pid)
+		return -EINVAL;
+	if (l.l_type != F_RDLCK && l.l_type != F_WRLCK && (get || l.l_type != F_UNLCK))
+		return -EINVAL;
+	if (l.l_whence != SEEK_SET && l.l_whence != SEEK_CUR && l.l_whence != SEEK_END)
+		return -EINVAL;
+	if (l.l_whence == SEEK_SET && (l.l_start < 0 || l.l_start + uk_min(l.l_len, 0) < 0))
+		return -EINVAL;
+	if (get) {
+		l.l_type = F_UNLCK;
+		return uk_copy_out(user, &l, sizeof(l));
+	}
+	if ((l.l_type == F_RDLCK && mode == O_WRONLY) || (l.l_type == F_WRLCK && mode == O_RDONLY))
+		return -EBADF;
+	return 0;
+}
+
+#define SETFL_MASK ((uint32_t)(O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT | FASYNC))
+
+static long fcntl_io(struct uk_file *f, uint32_t cmd, uint64_t arg)
+{
+	switch (cmd) {
+	case F_SETFL:
+		f->flags = (f->flags & ~SETFL_MASK) | (arg & SETFL_MASK);
+		return 0;
+	case F_GETLK:
+	case F_OFD_GETLK:
+		return lock(f, true, cmd == F_OFD_GETLK, arg);
+	case F_SETLK:
+	case F_SETLKW:
+		return lock(f, false, false, arg);
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return lock(f, false, true, arg);
+	case F_GETPIPE_SZ:
+		return uk_pipe_size(f);
+	case F_SETPIPE_SZ:
+		return uk_pipe_set_size(f, (uint32_t)arg);
+	case F_GETOWN:
+	case F_SETOWN:
+	case F_GETSIG:
+	case F_SETSIG:
+		return 0; /* nobody sends SIGIO here */
+	case F_GETLEASE:
+		return F_UNLCK;
+	default:
+		return -EINVAL;
+	}
+}
+
+UK_SYSCALL(fcntl)
+{
+	struct uk_file *file = uk_fd(a);
+
+	if (!file)
+		return -EBADF;
+	switch ((uint32_t)b) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		if ((uint32_t)c >= uk_fds.limit)
+			return -EINVAL;
+		return dup_from(file, (uint32_t)c, (uint32_t)b == F_DUPFD_CLOEXEC);
+	case F_GETFD:
+		return uk_fd_cloexec((uint32_t)a) ? FD_CLOEXEC : 0;
+	case F_SETFD:
+		uk_fd_set_cloexec((uint32_t)a, c & FD_CLOEXEC);
+		return 0;
+	case F_GETFL:
+		return file->flags;
+	default:
+		return file->flags & O_PATH ? -EBADF : fcntl_io(file, (uint32_t)b, c);
+	}
+}
+
+UK_SYSCALL(ioctl)
+{
+	struct uk_file *file = uk_fd_io(a);
+	uint32_t cmd = (uint32_t)b;
+	uint32_t flag = cmd == FIONBIO ? O_NONBLOCK : FASYNC;
+	int value;
+
+	if (!file)
+		return -EBADF;
+	switch (cmd) {
+	case FIOCLEX:
+	case FIONCLEX:
+		uk_fd_set_cloexec((uint32_t)a, cmd == FIOCLEX);
+		return 0;
+	case FIONBIO:
+	case FIOASYNC:
+		if (uk_copy_in(&value, c, sizeof(value)))
+			return -EFAULT;
+		file->flags = value ? file->flags | flag : file->flags & ~flag;
+		return 0;
+	case FIONREAD:
+		if (!file->node || !UK_S_ISREG(file->node->mode))
+			break;
+		value = (int)(file->node->size - file->pos);
+		return uk_copy_out(c, &value, sizeof(value));
+	}
+	return file->ops->ioctl ? file->ops->ioctl(file, cmd, c) : -ENOTTY;
+}
+
+static long make_pipe(uint64_t user, uint32_t flags)
+{
+	struct uk_file *end[2];
+	int fd[2];
+	long r = uk_pipe_pair(end, flags & ~(uint32_t)O_CLOEXEC);
+
+	if (r)
+		return r;
+	for (int i = 0; i < 2; i++) {
+		r = uk_fd_install(end[i], 0, flags & O_CLOEXEC);
+		fd[i] = (int)r;
+		if (r < 0) {
+			uk_file_put(end[1]);
+			if (i)
+				uk_fd_close((uint32_t)fd[0]);
+			else
+				uk_file_put(end[0]);
+			return r;
+		}
+	}
+	r = uk_copy_out(user, fd, sizeof(fd));
+	if (r) {
+		uk_fd_close((uint32_t)fd[0]);
+		uk_fd_close((uint32_t)fd[1]);
+	}
+	return r;
+}
+
+UK_SYSCALL(pipe)
+{
+	return make_pipe(a, 0);
+}
+
+UK_SYSCALL(pipe2)
+{
+	return make_pipe(a, (uint32_t)b);
+}
+
+/* ---- what has no meaning for files in memory but its errors ---- */
+
+static long sync_one(uint64_t fd)
+{
+	struct uk_file *f = uk_fd_io(fd);
+	struct statx st = {0};
+
+	if (!f)
+		return -EBADF;
+	uk_file_stat(f, &st);
+	return UK_S_ISREG(st.stx_mode) || UK_S_ISDIR(st.stx_mode) ? 0 : -EINVAL;
+}
+
+UK_SYSCALL(fsync)
+{
+	return sync_one(a);
+}
+
+UK_SYSCALL(fdatasync)
+{
+	return sync_one(a);
+}
+
+UK_SYSCALL(sync)
+{
+	return 0;
+}
+
+UK_SYSCALL(syncfs)
+{
+	return uk_fd_io(a) ? 0 : -EBADF;
+}
+
+UK_SYSCALL(sync_file_range)
+{
+	struct uk_file *file = uk_fd_io(a);
+
+	if (!file)
+		return -EBADF;
+	if (d & ~7ull || (int64_t)b < 0 || (int64_t)c < 0)
+		return -EINVAL;
+	return file->node ? 0 : -ESPIPE;
+}
+
+UK_SYSCALL(fadvise64)
+{
+	struct uk_file *file = uk_fd_io(a);
+
+	if (!file)
+		return -EBADF;
+	if (!file->node)
+		return file->ops == &uk_console_ops ? 0 : -ESPIPE;
+	return (uint32_t)d > POSIX_FADV_NOREUSE || (int64_t)c < 0 ? -EINVAL : 0;
+}
+
+UK_SYSCALL(flock)
+{
+	struct uk_file *file = uk_fd_io(a);
+	uint32_t op = (uint32_t)b & LOCK_ACTIONS & ~(uint32_t)LOCK_NB;
+
+	if (op != LOCK_SH && op != LOCK_EX && op != LOCK_UN)
+		return -EINVAL;
+	return file ? 0 : -EBADF;
+}

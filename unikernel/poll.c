@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * poll.c: poll, ppoll, select and pselect6: look at every descriptor, and if none is
+ * ready sleep for what can change that: a console ring, the deadline, a signal.
+ *
+ * Nothing is queued anywhere: with one thread, no file but the console changes while
+ * the program sleeps.
+ */
+#include <asm/poll.h>
+#include <linux/time_types.h>
+
+#include "vfs.h"
+
+#define EVENTS_IN  (POLLIN | POLLRDNORM | POLLRDBAND)
+#define EVENTS_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
+#define FILE_READY (POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM) /* a file never waits */
+
+#define NSEC 1000000000ull
+
+/* Which of events hold for fd (POLLERR, POLLHUP and POLLNVAL always); *wait: what to await. */
+static uint32_t fd_events(uint32_t fd, uint32_t events, uint32_t *wait)
+{
+	struct uk_file *f = uk_fd_io(fd);
+	uint32_t can_change = 0, ready;
+
+	if (!f)
+		return POLLNVAL;
+	ready = f->ops->poll ? f->ops->poll(f, &can_change) : FILE_READY;
+	/* Only for what was asked: a terminal has room for output nearly always. */
+	if (!(events & EVENTS_IN))
+		can_change &= ~(uint32_t)NOXS_EV_STDIN;
+	if (!(events & EVENTS_OUT))
+		can_change &= NOXS_EV_STDIN;
+	*wait |= can_change;
+	return ready & (events | POLLERR | POLLHUP);
+}
+
+/* ---- deadlines ---- */
+
+static uint64_t deadline_in(uint64_t ns)
+{
+	uint64_t deadline;
+
+	if (!ns)
+		return 0;
+	return __builtin_add_overflow(uk_monotonic_ns(), ns, &deadline) ? NOXS_FOREVER : deadline;
+}
+
+/* Of a struct of two longs: seconds, and units of which there are per_sec in one. */
+static long deadline_copy(uint64_t user, uint64_t per_sec, uint64_t *deadline)
+{
+	int64_t t[2];
+	uint64_t ns;
+
+	*deadline = NOXS_FOREVER;
+	if (!user)
+		return 0;
+	if (uk_copy_in(t, user, sizeof(t)))
+		return -EFAULT;
+	/* A timeval may have more than a second's microseconds, a timespec not. */
+	if (t[0] < 0 || t[1] < 0 || (per_sec == NSEC && t[1] >= (int64_t)NSEC))
+		return -EINVAL;
+	if (!__builtin_mul_overflow((uint64_t)t[0], NSEC, &ns) &&
+	    !__builtin_add_overflow(ns, (uint64_t)t[1] * (NSEC / per_sec), &ns))
+		*deadline = deadline_in(ns);
+	return 0;
+}
+
+/* Linux writes the time that was left; no fault is reported for it. */
+static void left_out(uint64_t user, uint64_t per_sec, uint64_t deadline)
+{
+	uint64_t now, left;
+	int64_t t[2];
+
+	if (!user || deadline == NOXS_FOREVER)
+		return;
+	now = uk_monotonic_ns();
+	left = deadline > now ? deadline - now : 0;
+	t[0] = (int64_t)(left / NSEC);
+	t[1] = (int64_t)(left % NSEC / (NSEC / per_sec));
+	uk_copy_out(user, t, sizeof(t));
+}
+
+/* ---- the loop ---- */
+
+/* Counts what is ready, notes it in what, and says what to wait for. Count or -errno. */
+typedef long scan_fn(void *what, uint32_t *wait);
+
+static long wait_ready(scan_fn *scan, void *what, uint64_t deadline)
+{
+	bool last = false;
+
+	for (;;) {
+		uint32_t wait = 0;
+		long n = scan(what, &wait);
+
+		if (n || last)
+			return n;
+		if (!deadline && !wait)
+			return uk_signal_poll() ? -EINTR : 0;
+		n = uk_wait(wait ? wait : NOXS_EV_POWER, deadline);
+		if (n < 0)
+			return n;
+		last = deadline != NOXS_FOREVER && uk_monotonic_ns() >= deadline;
+	}
+}
+
+/* With the signal mask that ppoll and pselect6 bring; set_user 0: none. */
+static long wait_masked(scan_fn *scan, void *what, uint64_t deadline, uint64_t set_user,
+			size_t set_size)
+{
+	uint64_t old;
+	long r = set_user ? uk_sigmask_swap(set_user, set_size, &old) : 0;
+
+	if (r)
+		return r;
+	r = wait_ready(scan, what, deadline);
+	/* After a signal the handler runs first: its return brings the old mask back. */
+	if (set_user && r != -EINTR)
+		uk_sigmask_restore(old);
+	return r;
+}
+
+/* ---- poll ---- */
+
+struct poll_set {
+	struct pollfd *fds;
+	uint32_t n;
+};
+
+static long poll_scan(void *what, uint32_t *wait)
+{
+	struct poll_set *set = what;
+	long count = 0;
+
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct pollfd *p = &set->fds[i];
+
+		p->revents = 0;
+		if (p->fd >= 0)
+			p->revents = (short)fd_events((uint32_t)p->fd, (uint16_t)p->events, wait);
+		count += !!p->revents;
+	}
+	return count;
+}
+
+static long poll_fds(uint64_t user, uint32_t n, uint64_t deadline, uint64_t set_user,
+		     size_t set_size)
+{
+	struct pollfd few[16];
+	struct poll_set set = {.fds = few, .n = n};
+	long r;
+
+	if (n > uk_fds.limit)
+		return -EINVAL;
+	if (n > uk_countof(few))
+		set.fds = uk_alloc(n * sizeof(*set.fds));
+	if (!set.fds)
+		return -ENOMEM;
+	r = uk_copy_in(set.fds, user, n * sizeof(*set.fds));
+	if (!r)
+		r = wait_masked(poll_scan, &set, deadline, set_user, set_size);
+	if (r >= 0 && uk_copy_out(user, set.fds, n * sizeof(*set.fds)))
+		r = -EFAULT;
+	if (set.fds != few)
+		uk_free(set.fds);
+	return r;
+}
+
+UK_SYSCALL(poll)
+{
+	int ms = (int)c;
+
+	return poll_fds(a, (uint32_t)b, ms < 0 ? NOXS_FOREVER : deadline_in((uint64_t)ms * 1000000),
+			0, 0);
+}
+
+UK_SYSCALL(ppoll)
+{
+	uint64_t deadline;
+	long r = deadline_copy(c, NSEC, &deadline);
+
+	if (r)
+		return r;
+	r = poll_fds(a, (uint32_t)b, deadline, d, e);
+	left_out(c, NSEC, deadline);
+	return r;
+}
+
+/* ---- select ---- */
+
+#define SELECT_WORDS (UK_FD_MAX / 64)
+
+enum { SELECT_IN, SELECT_OUT, SELECT_EX, SELECT_SETS };
+
+/* What each set asks for, and which events put a descriptor into the answer. */
+static const struct {
+	uint32_t ask, answer;
+} select_events[SELECT_SETS] = {
+    [SELECT_IN] = {EVENTS_IN, EVENTS_IN | POLLHUP | POLLERR},
+    [SELECT_OUT] = {EVENTS_OUT, EVENTS_OUT | POLLERR},
+    [SELECT_EX] = {POLLPRI, POLLPRI},
+};
+
+struct select_set {
+	uint32_t n; /* descriptors */
+	uint64_t ask[SELECT_SETS][SELECT_WORDS];
+	uint64_t answer[SELECT_SETS][SELECT_WORDS];
+};
+
+static long select_scan(void *what, uint32_t *wait)
+{
+	struct select_set *set = what;
+	long count = 0;
+
+	memset(set->answer, 0, sizeof(set->answer));
+	for (uint32_t fd = 0; fd < set->n; fd++) {
+		uint32_t word = fd / 64, events = 0, ready;
+		uint64_t bit = 1ull << fd % 64;
+
+		if (!(set->ask[0][word] | set->ask[1][word] | set->ask[2][word])) {
+			fd |= 63;
+			continue;
+		}
+		for (int i = 0; i < SELECT_SETS; i++)
+			if (set->ask[i][word] & bit)
+				events |= select_events[i].ask;
+		if (!events)
+			continue;
+		ready = fd_events(fd, events, wait);
+		if (ready & POLLNVAL)
+			return -EBADF;
+		for (int i = 0; i < SELECT_SETS; i++) {
+			if (set->ask[i][word] & bit && ready & select_events[i].answer) {
+				set->answer[i][word] |= bit;
+				count++;
+			}
+		}
+	}
+	return count;
+}
+
+static long select_fds(int n, const uint64_t user[SELECT_SETS], uint64_t deadline,
+		       uint64_t set_user, size_t set_size)
+{
+	static struct select_set set; /* 3 KiB: too much for the stack */
+	size_t bytes;
+	long r;
+
+	if (n < 0)
+		return -EINVAL;
+	set.n = uk_min((uint32_t)n, UK_FD_MAX);
+	bytes = (set.n + 63) / 64 * 8;
+	for (int i = 0; i < SELECT_SETS; i++) {
+		memset(set.ask[i], 0, bytes);
+		if (user[i] && uk_copy_in(set.ask[i], user[i], bytes))
+			return -EFAULT;
+		if (set.n % 64)
+			set.ask[i][set.n / 64] &= (1ull << set.n % 64) - 1;
+	}
+	r = wait_masked(select_scan, &set, deadline, set_user, set_size);
+	for (int i = 0; i < SELECT_SETS && r >= 0; i++)
+		if (user[i] && uk_copy_out(user[i], set.answer[i], bytes))
+			r = -EFAULT;
+	return r;
+}
+
+UK_SYSCALL(select)
+{
+	uint64_t sets[SELECT_SETS] = {b, c, d}, deadline;
+	long r = deadline_copy(e, 1000000, &deadline);
+
+	if (r)
+		return r;
+	r = select_fds((int)a, sets, deadline, 0, 0);
+	left_out(e, 1000000, deadline);
+	return r;
+}
+
+UK_SYSCALL(pselect6)
+{
+	uint64_t sets[SELECT_SETS] = {b, c, d}, deadline;
+	uint64_t mask[2] = {0, 0}; /* address and size of a sigset_t */
+	long r;
+
+	if (f && uk_copy_in(mask, f, sizeof(mask)))
+		return -EFAULT;
+	r = deadline_copy(e, NSEC, &deadline);
+	if (r)
+		return r;
+	r = select_fds((int)a, sets, deadline, mask[0], mask[1]);
+	left_out(e, NSEC, deadline);
+	return r;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* signal.h: signals, timers that send them, and what they cost the other files. */
+#ifndef UK_SIGNAL_H
+#define UK_SIGNAL_H
+
+#include "arch.h"
+
+/* Is there a signal to deliver? Takes the monitor's requests and expired timers in. */
+bool uk_signal_poll(void);
+
+/* Delivers what is pending into f: a handler's frame, or the end. Returns 1 if f has to be
+ * restored in full. */
+int uk_signal_deliver(struct uk_frame *f);
+
+/* A synchronous fault of the program: cannot be blocked or ignored. */
+void uk_signal_fault(struct uk_frame *f, int sig, int code, uint64_t address, uint64_t cr2);
+
+/* Set by rt_sigreturn: the frame was replaced as a whole. */
+extern bool uk_frame_full;
+
+/* For ppoll, pselect6, sigsuspend: 0, -EFAULT or -EINVAL. The mask as it was goes to old
+ * and comes back when a handler that the wait let in has returned, or by restore. */
+long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old);
+void uk_sigmask_restore(uint64_t old);
+
+/* Earliest expiry of a timer (monotonic ns), or NOXS_FOREVER. */
+uint64_t uk_timer_next(void);
+/* Is it SIGALRM's time? Rearms a periodic timer. */
+bool uk_timer_expired(void);
+
+/* time.c: CPU time used, and the time that was slept instead. */
+uint64_t uk_cpu_ns(void);
+void uk_slept(uint64_t ns);
+
+/* The VM's end by a signal: crash report where the signal's default is a core dump. */
+_Noreturn void uk_die(const struct uk_frame *f, int sig, int code, uint64_t address,
+		      enum noxs_crash_kind kind);
+
+#endif
