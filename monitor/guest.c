@@ -56,7 +56,7 @@ const struct noxs_kernel *guest_kernel(void)
 /* Where everything goes: guest-physical addresses, in ascending order. */
 struct layout {
 	uint64_t stack, noxs, control, kdata, kstack_top, machine, tables, stdout_ring, spare;
-	uint64_t kstack, ist1, ist2, stderr_ring, stdin_ring;
+	uint64_t kstack, ist1, ist2, ist3, stderr_ring, stdin_ring;
 	uint64_t ktext, file, bss, heap, free;
 	uint64_t kdata_bytes, ktext_bytes, stack_bytes, bss_bytes, heap_bytes;
 	uint64_t base;      /* load bias */
@@ -110,6 +110,7 @@ static void plan(struct layout *l, const struct image *image, uint64_t args, uin
 	l->kstack = after(&next, NOXS_GVA_KSTACK_END - NOXS_GVA_KSTACK - NOXS_PAGE);
 	l->ist1 = after(&next, NOXS_GVA_IST1_END - NOXS_GVA_IST1);
 	l->ist2 = after(&next, NOXS_GVA_IST2_END - NOXS_GVA_IST2);
+	l->ist3 = after(&next, NOXS_GVA_IST3_END - NOXS_GVA_IST3);
 	l->stderr_ring = after(&next, NOXS_STDERR_BYTES);
 	l->stdin_ring = after(&next, NOXS_STDIN_BYTES);
 	l->ktext_bytes = k->data_off;
@@ -212,6 +213,7 @@ static int map_all(struct pt_builder *pt, struct noxs_page *page, const struct l
 		{NOXS_GVA_KSTACK_END - NOXS_PAGE, l->kstack_top, NOXS_PAGE, rw},
 		{NOXS_GVA_IST1, l->ist1, NOXS_GVA_IST1_END - NOXS_GVA_IST1, rw},
 		{NOXS_GVA_IST2, l->ist2, NOXS_GVA_IST2_END - NOXS_GVA_IST2, rw},
+		{NOXS_GVA_IST3, l->ist3, NOXS_GVA_IST3_END - NOXS_GVA_IST3, rw},
 		{NOXS_GVA_STDIN, l->stdin_ring, NOXS_STDIN_BYTES, rw},
 		{NOXS_GVA_STDOUT, l->stdout_ring, NOXS_STDOUT_BYTES, rw},
 		{NOXS_GVA_STDERR, l->stderr_ring, NOXS_STDERR_BYTES, rw},
@@ -302,7 +304,7 @@ static void fill_page(struct noxs_page *page, const struct layout *l, const stru
 		describe_stream(&page->stream[i], i);
 	page->device[page->ndevices++] = (struct noxs_device){.type = NOXS_DEV_CONSOLE};
 	page->device[page->ndevices++] = (struct noxs_device){.type = NOXS_DEV_POWER, .id = 1};
-	snprintf(page->exe, sizeof(page->exe), "%s", options->path);
+	snprintf(page->exe, sizeof(page->exe), "%s", image->path);
 	snprintf(page->cwd, sizeof(page->cwd), "%s", options->cwd ? options->cwd : "/");
 	snprintf(page->hostname, sizeof(page->hostname), "%s",
 		 options->hostname ? options->hostname : "mayfly");

@@ -173,6 +173,20 @@ static int prepare(struct image *image, const char *path, int elf, int run_dir, 
 	return read_head(image, path, err);
 }
 
+/* What /proc/self/exe is to show. */
+static void real_path(struct image *image, int elf, const char *path)
+{
+	char link[32];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", elf);
+	n = readlink(link, image->path, sizeof(image->path) - 1);
+	if (n > 0)
+		image->path[n] = 0;
+	else
+		snprintf(image->path, sizeof(image->path), "%s", path);
+}
+
 int image_open(struct image *image, const char *path, int run_dir, struct err *err)
 {
 	int elf = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), ret;
@@ -191,6 +205,7 @@ int image_open(struct image *image, const char *path, int run_dir, struct err *e
 		return err_set_exit(err, ERR_EXIT_IMAGE, 0, "cannot run %s: it is not executable (chmod +x %s)",
 				    path, path);
 	image->cached = false;
+	real_path(image, elf, path);
 	ret = run_dir >= 0 && from_cache(image, &st, run_dir) ? 0 : prepare(image, path, elf, run_dir, err);
 	close(elf);
 	return ret;

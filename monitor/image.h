@@ -11,6 +11,7 @@
 struct image {
 	int fd; /* of the prepared image */
 	bool cached;
+	char path[256]; /* of the program: absolute, without links; cut if it is longer */
 	struct prepared_header head; /* checked */
 };
 

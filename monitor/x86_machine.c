@@ -41,6 +41,7 @@
 #define DPL3   0x0000600000000000ull
 
 #define GATE_PRESENT_INTERRUPT 0x8eull
+#define VECTOR_UD 6
 #define VECTOR_DF 8
 
 void machine_page(void *page, const struct noxs_kernel *kernel)
@@ -49,7 +50,7 @@ void machine_page(void *page, const struct noxs_kernel *kernel)
 	uint64_t *idt = (uint64_t *)((char *)page + IDT_OFF);
 	char *tss = (char *)page + TSS_OFF;
 	uint64_t tss_gva = NOXS_GVA_MACHINE + TSS_OFF;
-	uint64_t ist1 = NOXS_GVA_IST1_END, ist2 = NOXS_GVA_IST2_END;
+	uint64_t ist[] = {NOXS_GVA_IST1_END, NOXS_GVA_IST2_END, NOXS_GVA_IST3_END};
 
 	gdt[NOXS_SEL_KCODE / 8] = CODE64;
 	gdt[NOXS_SEL_KDATA / 8] = DATA;
@@ -59,16 +60,15 @@ void machine_page(void *page, const struct noxs_kernel *kernel)
 				(tss_gva >> 24 & 0xff) << 56;
 	gdt[NOXS_SEL_TSS / 8 + 1] = tss_gva >> 32;
 
-	memcpy(tss + 0x04, &ist1, 8); /* RSP0: not used, every gate has an IST stack */
-	memcpy(tss + 0x24, &ist1, 8);
-	memcpy(tss + 0x2c, &ist2, 8);
+	memcpy(tss + 0x04, &ist[0], 8); /* RSP0: not used, every gate has an IST stack */
+	memcpy(tss + 0x24, ist, sizeof(ist));
 	tss[0x66] = TSS_BYTES; /* no I/O bitmap */
 
 	for (int v = 0; v < NOXS_NVECTORS; v++) {
 		uint64_t at = kernel->vector[v];
-		uint64_t ist = v == VECTOR_DF ? 2 : 1;
+		uint64_t number = v == VECTOR_DF ? 2 : v == VECTOR_UD ? 3 : 1;
 
-		idt[2 * v] = (at & 0xffff) | (uint64_t)NOXS_SEL_KCODE << 16 | ist << 32 |
+		idt[2 * v] = (at & 0xffff) | (uint64_t)NOXS_SEL_KCODE << 16 | number << 32 |
 			     GATE_PRESENT_INTERRUPT << 40 | (at >> 16 & 0xffff) << 48;
 		idt[2 * v + 1] = at >> 32;
 	}

@@ -119,6 +119,63 @@ bool pt_walk(const struct gmem *mem, uint64_t root, uint64_t gva, uint64_t *gpa)
 	return false;
 }
 
+/*
+ * What one entry says of gva, at whatever level the walk ends: *bytes is what the entry
+ * covers. True if ring 3 has RAM there; then *page is it (gva rounded down to *bytes).
+ * Rights are those of all levels taken together (SDM vol. 3A, 4.6).
+ */
+static bool look_up(const struct gmem *mem, uint64_t root, uint64_t gva, struct pt_run *page)
+{
+	uint64_t table = root & ADDR, allow = W | U, deny = 0;
+
+	for (int level = 4; level >= 1; level--) {
+		const uint64_t *entries = table_at(mem, table);
+		int shift = 12 + 9 * (level - 1);
+		uint64_t entry;
+
+		page->bytes = 1ull << shift;
+		page->gva = gva & ~(page->bytes - 1);
+		if (!entries)
+			return false;
+		entry = __atomic_load_n(&entries[gva >> shift & 511], __ATOMIC_RELAXED);
+		allow &= entry;
+		deny |= entry & NX;
+		if (!(entry & P) || !(allow & U))
+			return false;
+		if (level == 1 || (entry & PS)) {
+			page->gpa = entry & ADDR & ~(page->bytes - 1);
+			page->flags = PT_USER | (allow & W ? PT_WRITE : 0) | (deny ? 0 : PT_EXEC);
+			return level <= 3 && gmem_at(mem, page->gpa, page->bytes);
+		}
+		table = entry & ADDR;
+	}
+	return false;
+}
+
+bool pt_next(const struct gmem *mem, uint64_t root, uint64_t gva, uint64_t limit,
+	     struct pt_run *run)
+{
+	struct pt_run page;
+
+	run->bytes = 0;
+	while (gva < limit && !(gva >> 47)) {
+		bool there = look_up(mem, root, gva, &page);
+		uint64_t offset = gva - page.gva, bytes = page.bytes - offset;
+
+		if (bytes > limit - gva)
+			bytes = limit - gva;
+		if (run->bytes && (!there || page.gpa + offset != run->gpa + run->bytes ||
+				   page.flags != run->flags))
+			break;
+		if (there && !run->bytes)
+			*run = (struct pt_run){gva, page.gpa + offset, 0, page.flags};
+		if (there)
+			run->bytes += bytes;
+		gva += bytes;
+	}
+	return run->bytes;
+}
+
 size_t pt_read(const struct gmem *mem, uint64_t root, uint64_t gva, void *buf, size_t bytes)
 {
 	size_t done = 0;

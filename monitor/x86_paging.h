@@ -39,4 +39,19 @@ bool pt_walk(const struct gmem *mem, uint64_t root, uint64_t gva, uint64_t *gpa)
 /* Copies up to bytes from guest-virtual gva; returns how many could be read. */
 size_t pt_read(const struct gmem *mem, uint64_t root, uint64_t gva, void *buf, size_t bytes);
 
+/* Pages that follow one another in both address spaces, with the same rights. */
+struct pt_run {
+	uint64_t gva, gpa, bytes;
+	unsigned flags; /* enum pt_flags */
+};
+
+/*
+ * pt_next: the first run of ring 3's pages at or above gva and below limit. Large pages
+ * count as what they cover. Entries that name what is no RAM are passed over. False where
+ * there is none. However the tables look, one call takes at most a walk per page of
+ * [gva, limit), and a whole table's range at once where that is missing.
+ */
+bool pt_next(const struct gmem *mem, uint64_t root, uint64_t gva, uint64_t limit,
+	     struct pt_run *run);
+
 #endif

@@ -76,10 +76,12 @@
 #define NOXS_GVA_FAST_ENTRY (NOXS_GVA_KERNEL + 0x180)
 #define NOXS_GVA_KSTACK     0x7ffffa1000ull /* 32 KiB, guard page below */
 #define NOXS_GVA_KSTACK_END 0x7ffffa9000ull
-#define NOXS_GVA_IST1       0x7ffffab000ull /* every exception but #DF, 8 KiB */
-#define NOXS_GVA_IST1_END   0x7ffffad000ull
-#define NOXS_GVA_IST2       0x7ffffae000ull /* #DF, 4 KiB */
-#define NOXS_GVA_IST2_END   0x7ffffaf000ull
+#define NOXS_GVA_IST1       0x7ffffaa000ull /* every exception but the two below, 8 KiB */
+#define NOXS_GVA_IST1_END   0x7ffffac000ull
+#define NOXS_GVA_IST2       0x7ffffad000ull /* #DF, 4 KiB */
+#define NOXS_GVA_IST2_END   0x7ffffae000ull
+#define NOXS_GVA_IST3       0x7ffffaf000ull /* #UD, the page-table gate: used inside of #PF */
+#define NOXS_GVA_IST3_END   0x7ffffb0000ull
 #define NOXS_GVA_STDIN      0x7ffffb0000ull
 #define NOXS_GVA_STDOUT     0x7ffffc0000ull
 #define NOXS_GVA_STDERR     0x7ffffd0000ull

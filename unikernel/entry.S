@@ -82,7 +82,7 @@ uk_entry_common:
 	test	%eax, %eax
 	jnz	uk_return_full
 	mov	0x50(%rsp), %rax
-	mov	0x30(%rsp), %r9	 /* argument registers come back as they were */
+	mov	0x40(%rsp), %r9	 /* argument registers come back as they were */
 	mov	0x38(%rsp), %r10
 	mov	0x48(%rsp), %r8
 	mov	0x60(%rsp), %rdx

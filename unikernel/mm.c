@@ -48,7 +48,7 @@ static void init(void)
 	}
 	brk_now = UK_NOXS->brk;
 	uk_random(&entropy, sizeof(entropy));
-	mmap_top = NOXS_GVA_MMAP_MAX - (entropy & 0x3ffffff) * NOXS_PAGE;
+	mmap_top = NOXS_GVA_MMAP_MAX - (entropy & 0x1ffffff) * NOXS_PAGE;
 }
 
 static inline void ready(void)
@@ -117,22 +117,21 @@ static char *copy_name(const char *name)
 /* Makes address a border between areas. */
 static long split(uint64_t address)
 {
-	struct area *a = area_of(address);
-	struct area tail;
+	struct area *a = area_of(address), tail;
+	size_t at = (size_t)(a - areas);
+	long err;
 
 	if (!a || a->start == address)
 		return 0;
 	tail = *a;
 	tail.start = address;
 	tail.name = copy_name(a->name);
-	long err = insert((size_t)(a - areas) + 1, tail);
-	if (err) {
+	err = insert(at + 1, tail); /* which may move the array */
+	if (err)
 		uk_free(tail.name);
-		return err;
-	}
-	/* insert may have moved the array */
-	areas[find(address) - 1].end = address;
-	return 0;
+	else
+		areas[at].end = address;
+	return err;
 }
 
 static bool alike(const struct area *a, const struct area *b)
@@ -394,7 +393,6 @@ UK_SYSCALL(munmap)
 {
 	uint64_t bytes = ALIGN_UP(b);
 
-	(void)c, (void)d, (void)e, (void)f;
 	ready();
 	if ((a & (NOXS_PAGE - 1)) || !b || !bytes || a > NOXS_GVA_END || bytes > NOXS_GVA_END - a)
 		return -EINVAL;
@@ -409,7 +407,6 @@ UK_SYSCALL(mprotect)
 	uint32_t prot = prot_of(c);
 	long err;
 
-	(void)d, (void)e, (void)f;
 	ready();
 	if ((a & (NOXS_PAGE - 1)) || (c & ~7ull & ~(uint64_t)(PROT_GROWSDOWN | PROT_GROWSUP)))
 		return -EINVAL;
@@ -450,7 +447,6 @@ UK_SYSCALL(brk)
 	struct area *heap;
 	size_t i;
 
-	(void)b, (void)c, (void)d, (void)e, (void)f;
 	ready();
 	have = ALIGN_UP(brk_now);
 	if (a < start || !in_user(a, 0))
@@ -496,7 +492,6 @@ UK_SYSCALL(mremap)
 	struct area *area;
 	long err, to;
 
-	(void)f;
 	ready();
 	if ((a & (NOXS_PAGE - 1)) || !new || (d & ~7ull) || ((d & 2) && !(d & 1)))
 		return -EINVAL;
@@ -572,7 +567,6 @@ UK_SYSCALL(madvise)
 {
 	uint64_t end = a + ALIGN_UP(b);
 
-	(void)d, (void)e, (void)f;
 	ready();
 	if ((a & (NOXS_PAGE - 1)) || end < a)
 		return -EINVAL;
@@ -604,7 +598,6 @@ UK_SYSCALL(mincore)
 	uint64_t end = a + ALIGN_UP(b), gpa;
 	uint8_t byte;
 
-	(void)d, (void)e, (void)f;
 	if ((a & (NOXS_PAGE - 1)) || end < a)
 		return -EINVAL;
 	for (uint64_t p = a; p < end; p += NOXS_PAGE) {
@@ -633,37 +626,31 @@ static long all_mapped(uint64_t start, uint64_t bytes)
 
 UK_SYSCALL(msync)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return a & (NOXS_PAGE - 1) ? -EINVAL : all_mapped(a, b);
 }
 
 UK_SYSCALL(mlock)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return all_mapped(a, b);
 }
 
 UK_SYSCALL(mlock2)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return all_mapped(a, b);
 }
 
 UK_SYSCALL(munlock)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return all_mapped(a, b);
 }
 
 UK_SYSCALL(mlockall)
 {
-	(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
 	return 0;
 }
 
 UK_SYSCALL(munlockall)
 {
-	(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
 	return 0;
 }
 

@@ -9,7 +9,6 @@
 
 #include "vfs.h"
 
-#define UK_RELEASE "6.1.0-mayfly" /* as uname() in process.c */
 
 #define ARG_BYTES_MAX 0x200000 /* what argv or the environment may have: ARG_MAX */
 

@@ -17,7 +17,6 @@
 
 UK_SYSCALL(exit_group)
 {
-	(void)b, (void)c, (void)d, (void)e, (void)f;
 	for (;;)
 		uk_doorbell(NOXS_DB_EXIT, a & 0xff);
 }
@@ -31,7 +30,6 @@ UK_SYSCALL(arch_prctl)
 {
 	uint64_t base;
 
-	(void)c, (void)d, (void)e, (void)f;
 	switch (a) {
 	case ARCH_SET_FS:
 	case ARCH_SET_GS:
@@ -54,7 +52,6 @@ static char comm[16];
 
 UK_SYSCALL(prctl)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	switch (a) {
 	case PR_SET_NAME: {
 		char name[16];
@@ -82,7 +79,6 @@ UK_SYSCALL(prctl)
 
 UK_SYSCALL(set_tid_address)
 {
-	(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
 	return UK_NOXS->pid;
 }
 
@@ -90,7 +86,6 @@ static uint64_t robust_list;
 
 UK_SYSCALL(set_robust_list)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	if (b != 24)
 		return -EINVAL;
 	robust_list = a;
@@ -101,7 +96,6 @@ UK_SYSCALL(get_robust_list)
 {
 	uint64_t size = 24;
 
-	(void)d, (void)e, (void)f;
 	if (a && a != UK_NOXS->pid)
 		return -ESRCH;
 	if (uk_copy_out(c, &size, sizeof(size)))
@@ -115,7 +109,6 @@ UK_SYSCALL(rseq)
 	static uint64_t registered;
 	static const uint32_t ids[2];
 
-	(void)d, (void)e, (void)f;
 	if (c & 1) { /* unregister */
 		uint32_t gone[2] = {0, (uint32_t)-1};
 
@@ -141,7 +134,6 @@ UK_SYSCALL(futex)
 	uint64_t deadline = NOXS_FOREVER, now;
 	int64_t ts[2];
 
-	(void)e, (void)f;
 	if (a & 3)
 		return -EINVAL;
 	switch (op) {
@@ -182,7 +174,6 @@ UK_SYSCALL(futex)
 
 UK_SYSCALL(sched_yield)
 {
-	(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
 	return 0;
 }
 
@@ -195,7 +186,6 @@ UK_SYSCALL(sched_getaffinity)
 {
 	uint64_t mask = 1;
 
-	(void)d, (void)e, (void)f;
 	if (!self(a))
 		return -ESRCH;
 	if (b < sizeof(mask) || (b & 7))
@@ -207,7 +197,6 @@ UK_SYSCALL(sched_setaffinity)
 {
 	uint64_t mask = 0;
 
-	(void)d, (void)e, (void)f;
 	if (!self(a))
 		return -ESRCH;
 	if (uk_copy_in(&mask, c, uk_min(b, sizeof(mask))))
@@ -217,19 +206,16 @@ UK_SYSCALL(sched_setaffinity)
 
 UK_SYSCALL(sched_getscheduler)
 {
-	(void)b, (void)c, (void)d, (void)e, (void)f;
 	return self(a) ? 0 : -ESRCH;
 }
 
 UK_SYSCALL(getpriority)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return a > 2 ? -EINVAL : self(b) ? 20 : -ESRCH; /* the kernel's form of nice 0 */
 }
 
 UK_SYSCALL(setpriority)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return a > 2 ? -EINVAL : self(b) ? 0 : -ESRCH;
 }
 
@@ -237,7 +223,6 @@ UK_SYSCALL(getcpu)
 {
 	uint32_t zero = 0;
 
-	(void)c, (void)d, (void)e, (void)f;
 	if ((a && uk_copy_out(a, &zero, sizeof(zero))) || (b && uk_copy_out(b, &zero, sizeof(zero))))
 		return -EFAULT;
 	return 0;
@@ -272,7 +257,6 @@ static long set_limit(uint64_t resource, const struct rlimit64 *new)
 
 UK_SYSCALL(getrlimit)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return a >= RLIM_NLIMITS ? -EINVAL : uk_copy_out(b, limit(a), sizeof(struct rlimit64));
 }
 
@@ -280,7 +264,6 @@ UK_SYSCALL(setrlimit)
 {
 	struct rlimit64 new;
 
-	(void)c, (void)d, (void)e, (void)f;
 	if (a >= RLIM_NLIMITS)
 		return -EINVAL;
 	return uk_copy_in(&new, b, sizeof(new)) ? -EFAULT : set_limit(a, &new);
@@ -290,7 +273,6 @@ UK_SYSCALL(prlimit64)
 {
 	struct rlimit64 new, old;
 
-	(void)e, (void)f;
 	if (!self(a))
 		return -ESRCH;
 	if (b >= RLIM_NLIMITS)
@@ -311,11 +293,10 @@ UK_SYSCALL(uname)
 {
 	struct new_utsname u;
 
-	(void)b, (void)c, (void)d, (void)e, (void)f;
 	memset(&u, 0, sizeof(u));
 	/* The interface is Linux', so programs that look for its version find one. */
 	memcpy(u.sysname, "Linux", 6);
-	memcpy(u.release, "6.1.0-mayfly", 13);
+	memcpy(u.release, UK_RELEASE, sizeof(UK_RELEASE));
 	memcpy(u.version, "#1 mayfly library kernel", 25);
 	memcpy(u.machine, "x86_64", 7);
 	memcpy(u.domainname, "(none)", 7);
@@ -328,7 +309,6 @@ UK_SYSCALL(sysinfo)
 	uint64_t total, left, mapped;
 	struct sysinfo si;
 
-	(void)b, (void)c, (void)d, (void)e, (void)f;
 	uk_mm_usage(&total, &left, &mapped);
 	memset(&si, 0, sizeof(si));
 	si.uptime = (long)((uk_monotonic_ns() -
@@ -344,7 +324,6 @@ UK_SYSCALL(sysinfo)
 #define ANSWER(name, value)                                                               \
 	UK_SYSCALL(name)                                                                  \
 	{                                                                                 \
-		(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                     \
 		return (value);                                                           \
 	}
 ANSWER(getpid, UK_NOXS->pid)
@@ -377,7 +356,6 @@ UK_SYSCALL(getrandom)
 	char buf[256];
 	uint64_t done = 0;
 
-	(void)d, (void)e, (void)f;
 	if (c & ~7ull)
 		return -EINVAL;
 	while (done < b && done < INT32_MAX) {

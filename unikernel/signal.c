@@ -250,7 +250,6 @@ UK_SYSCALL(rt_sigaction)
 {
 	struct action new;
 
-	(void)e, (void)f;
 	if (d != sizeof(uint64_t) || a < 1 || a > NSIG_ || (b && (UNBLOCKABLE & BIT(a))))
 		return -EINVAL;
 	if (b && uk_copy_in(&new, b, sizeof(new)))
@@ -273,7 +272,6 @@ UK_SYSCALL(rt_sigprocmask)
 {
 	uint64_t set, old = blocked;
 
-	(void)e, (void)f;
 	if (d != sizeof(set))
 		return -EINVAL;
 	if (b) {
@@ -298,7 +296,6 @@ UK_SYSCALL(rt_sigreturn)
 	struct sigframe frame;
 	const struct sigcontext *sc = &frame.uc.uc_mcontext;
 
-	(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
 	/* The handler's ret took the restorer's address off the stack. */
 	if (uk_copy_in(&frame, fr->rsp - 8, sizeof(frame)) ||
 	    (sc->fpstate && uk_user_xrstor(sc->fpstate, UK_NOXS->xcr0)))
@@ -320,7 +317,6 @@ UK_SYSCALL(rt_sigpending)
 {
 	uint64_t set = pending & blocked;
 
-	(void)c, (void)d, (void)e, (void)f;
 	return b > sizeof(set) ? -EINVAL : uk_copy_out(a, &set, b);
 }
 
@@ -329,7 +325,6 @@ UK_SYSCALL(rt_sigsuspend)
 	uint64_t old;
 	long err = uk_sigmask_swap(a, b, &old);
 
-	(void)c, (void)d, (void)e, (void)f;
 	if (err)
 		return err;
 	while (uk_wait(0, NOXS_FOREVER) != -EINTR)
@@ -340,7 +335,6 @@ UK_SYSCALL(rt_sigsuspend)
 
 UK_SYSCALL(pause)
 {
-	(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
 	while (uk_wait(0, NOXS_FOREVER) != -EINTR)
 		;
 	return -EINTR;
@@ -353,7 +347,6 @@ UK_SYSCALL(rt_sigtimedwait)
 		int64_t sec, nsec;
 	} ts;
 
-	(void)e, (void)f;
 	if (d != sizeof(set))
 		return -EINVAL;
 	if (uk_copy_in(&set, a, sizeof(set)) || (c && uk_copy_in(&ts, c, sizeof(ts))))
@@ -393,7 +386,6 @@ UK_SYSCALL(sigaltstack)
 	bool on = sp - (uint64_t)altstack.ss_sp < altstack.ss_size;
 	stack_t new, old = altstack;
 
-	(void)c, (void)d, (void)e, (void)f;
 	if (!(old.ss_flags & SS_DISABLE) && on)
 		old.ss_flags |= SS_ONSTACK;
 	if (a && uk_copy_in(&new, a, sizeof(new)))
@@ -431,7 +423,6 @@ static long send_signal(int64_t pid, uint64_t sig)
 
 UK_SYSCALL(kill)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return send_signal((int)a < 0 && (int)a != -1 && -(int)a != (int)UK_NOXS->pid ? INT32_MAX
 										      : (int)a,
 			   b);
@@ -439,13 +430,11 @@ UK_SYSCALL(kill)
 
 UK_SYSCALL(tkill)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return (int)a <= 0 ? -EINVAL : send_signal((int)a, b);
 }
 
 UK_SYSCALL(tgkill)
 {
-	(void)d, (void)e, (void)f;
 	if ((int)a <= 0 || (int)b <= 0)
 		return -EINVAL;
 	return (int)a != (int)UK_NOXS->pid ? -ESRCH : send_signal((int)b, c);

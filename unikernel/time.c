@@ -65,7 +65,6 @@ UK_SYSCALL(clock_gettime)
 	uint64_t ns;
 	long err = clock_now(a, &ns);
 
-	(void)c, (void)d, (void)e, (void)f;
 	if (err)
 		return err;
 	ts.tv_sec = (long long)(ns / NS);
@@ -79,7 +78,6 @@ UK_SYSCALL(clock_getres)
 	uint64_t ns;
 	long err = clock_now(a, &ns);
 
-	(void)c, (void)d, (void)e, (void)f;
 	if (err || !b)
 		return err;
 	return uk_copy_out(b, &ts, sizeof(ts));
@@ -131,13 +129,11 @@ static long nanosleep_on(uint64_t id, bool absolute, uint64_t request, uint64_t 
 
 UK_SYSCALL(clock_nanosleep)
 {
-	(void)e, (void)f;
 	return nanosleep_on(a, b & 1, c, d);
 }
 
 UK_SYSCALL(nanosleep)
 {
-	(void)c, (void)d, (void)e, (void)f;
 	return nanosleep_on(CLOCK_MONOTONIC, false, a, b);
 }
 
@@ -147,7 +143,6 @@ UK_SYSCALL(gettimeofday)
 	struct __kernel_old_timeval tv = {(long)(ns / NS), (long)(ns % NS / 1000)};
 	uint32_t zone[2] = {0, 0};
 
-	(void)c, (void)d, (void)e, (void)f;
 	if (a && uk_copy_out(a, &tv, sizeof(tv)))
 		return -EFAULT;
 	return b ? uk_copy_out(b, zone, sizeof(zone)) : 0;
@@ -157,7 +152,6 @@ UK_SYSCALL(time)
 {
 	long now = (long)(uk_realtime_ns() / NS);
 
-	(void)b, (void)c, (void)d, (void)e, (void)f;
 	if (a && uk_copy_out(a, &now, sizeof(now)))
 		return -EFAULT;
 	return now;
@@ -167,7 +161,6 @@ UK_SYSCALL(times)
 {
 	struct tms tms = {.tms_utime = (__kernel_clock_t)(uk_cpu_ns() / (NS / 100))};
 
-	(void)b, (void)c, (void)d, (void)e, (void)f;
 	if (a && uk_copy_out(a, &tms, sizeof(tms)))
 		return -EFAULT;
 	return (long)(uk_monotonic_ns() / (NS / 100));
@@ -178,7 +171,6 @@ UK_SYSCALL(getrusage)
 	struct rusage ru;
 	uint64_t ns = uk_cpu_ns(), total, left, mapped;
 
-	(void)c, (void)d, (void)e, (void)f;
 	if (a != 0 && a != 1 && a != (uint64_t)-1)
 		return -EINVAL;
 	memset(&ru, 0, sizeof(ru));

@@ -44,7 +44,6 @@ UK_SYSCALL(alarm)
 {
 	uint64_t left, every;
 
-	(void)b, (void)c, (void)d, (void)e, (void)f;
 	arm((a & UINT32_MAX) * NS, 0, &left, &every);
 	return (long)((left + NS - 1) / NS);
 }
@@ -62,7 +61,6 @@ UK_SYSCALL(getitimer)
 	uint64_t t = UK_CONTROL->power.timer_ns, now = uk_monotonic_ns();
 	struct __kernel_old_itimerval it = itimer(t > now ? t - now : 0, interval_ns);
 
-	(void)c, (void)d, (void)e, (void)f;
 	if (a > ITIMER_PROF)
 		return -EINVAL;
 	if (a != ITIMER_REAL)
@@ -75,7 +73,6 @@ UK_SYSCALL(setitimer)
 	struct __kernel_old_itimerval it;
 	uint64_t left, every;
 
-	(void)d, (void)e, (void)f;
 	if (a != ITIMER_REAL) /* those count CPU time: nobody here measures it by ticks */
 		return -EINVAL;
 	if (!b)

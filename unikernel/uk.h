@@ -17,8 +17,10 @@
 
 #include "../noxs/noxs.h"
 
+#if !__STDC_HOSTED__ /* unit tests build some of these files natively */
 /* All of the kernel is one image: no symbol is reached through a GOT. */
 #pragma GCC visibility push(hidden)
+#endif
 
 typedef int64_t ssize_t;
 
@@ -26,9 +28,18 @@ typedef int64_t ssize_t;
 #define UK_CONTROL ((struct noxs_control *)NOXS_GVA_CONTROL)
 
 #define UK_PATH_MAX 4096
+#define UK_RELEASE  "6.1.0-mayfly" /* of the Linux interface that programs find */
 
-#define uk_min(a, b) ((a) < (b) ? (a) : (b))
-#define uk_max(a, b) ((a) > (b) ? (a) : (b))
+#define uk_min(a, b)                                                                      \
+	({                                                                                \
+		__typeof__((a) + (b)) a_ = (a), b_ = (b);                                 \
+		a_ < b_ ? a_ : b_;                                                        \
+	})
+#define uk_max(a, b)                                                                      \
+	({                                                                                \
+		__typeof__((a) + (b)) a_ = (a), b_ = (b);                                 \
+		a_ > b_ ? a_ : b_;                                                        \
+	})
 #define uk_countof(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- string.c: what the compiler calls, and a little formatting ---- */
@@ -89,15 +100,16 @@ long uk_mmap_anon(uint64_t hint, uint64_t bytes, uint32_t prot); /* address or -
 /* ---- syscall.c ---- */
 /* Every call gets its six arguments; the table is syscalls.h. */
 typedef long uk_syscall_fn(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
-#define UK_SYSCALL(name)                                                                  \
-	long sys_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 #define UK_UNUSED __attribute__((unused))
+#define UK_SYSCALL(name)                                                                  \
+	long sys_##name(UK_UNUSED uint64_t a, UK_UNUSED uint64_t b, UK_UNUSED uint64_t c, \
+			UK_UNUSED uint64_t d, UK_UNUSED uint64_t e, UK_UNUSED uint64_t f)
 
 /* ---- vfs.c: what the rest of the kernel needs of files ---- */
 void uk_vfs_init(void); /* cheap: what hello does not use is made at first use */
 /* Read n bytes at off of the open file fd into user memory (for mmap): bytes or -errno. */
 long uk_file_pread_user(int fd, uint64_t user, size_t n, uint64_t off);
-/* 0 and its open flags, or -EBADF, -EACCES if fd cannot be mapped for reading. */
+/* 0 and its open flags; -EBADF, -EACCES (not open for reading) or -ENODEV (not a file). */
 long uk_file_mappable(int fd, uint32_t *open_flags);
 /* Path of fd's file for /proc/self/maps; at most size bytes. */
 void uk_file_path(int fd, char *buf, size_t size);

@@ -21,7 +21,7 @@
 
 #include "uk.h"
 
-/* Every system call has six parameters (UK_SYSCALL); few use all of them. */
+/* Every operation of an ops table has all its parameters; few use all of them. */
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
 #define UK_FD_STATIC  64          /* entries that cost nothing; one word of close-on-exec bits */
