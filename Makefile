@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# mayfly: one Makefile, not recursive. `make help` lists the targets.
+# mayfly: one Makefile, not recursive. `make help` lists the targets; V=1 shows commands.
 
 VERSION := 0.1.0
 B       ?= build
@@ -10,14 +10,22 @@ CC      := gcc
 MUSL_CC := musl-gcc
 CLANG   := clang
 
-WARN    := -std=gnu17 -Wall -Wextra -Werror
-DEPFLAGS = -MMD -MP
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@printf '  %-7s %s\n' "$(1)" "$(2)")
+dir  = @mkdir -p $(@D)
+
+WARN     := -std=gnu17 -Wall -Wextra -Werror
+DEPFLAGS := -MMD -MP
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-amdv bench lint fmt fuzz install clean deps help
+.PHONY: all demo check check-build check-amdv bench bench-build lint fmt fuzz install clean deps help
 .DELETE_ON_ERROR:
+.SECONDARY:
 
-all: $(B)/mayfly $(B)/mayfly-image $(B)/mayfly-backtrace ## build everything (needs the packages of `make deps`)
+all: $(B)/mayfly $(B)/mayfly-image $(B)/mayfly-backtrace ## build (needs the packages of `make deps`)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -26,35 +34,40 @@ deps: ## install the Debian packages that a build needs (as root)
 	@scripts/deps.sh build
 
 # ---- the library kernel: freestanding, ring 3, general registers only ----
+# Frame pointers, for crash reports that lead through it.
 UK_FLAGS := $(WARN) -O2 -g -ffreestanding -fno-stack-protector -mgeneral-regs-only -fpie \
 	-fvisibility=hidden -fcf-protection=none -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
 UK_SRC := $(wildcard unikernel/*.c)
 UK_OBJ := $(UK_SRC:%.c=$(B)/%.o) $(B)/unikernel/entry.o
 
 $(B)/unikernel/%.o: unikernel/%.c
-	@mkdir -p $(@D)
-	$(CC) $(UK_FLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(dir)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(UK_FLAGS) $(DEPFLAGS) -c -o $@ $<
 
 $(B)/unikernel/entry.o: unikernel/entry.S $(B)/vdso.so
-	@mkdir -p $(@D)
-	$(CC) -DVDSO_FILE='"$(B)/vdso.so"' -c -o $@ $<
+	$(dir)
+	$(call say,AS,$<)
+	$(Q)$(CC) -DVDSO_FILE='"$(B)/vdso.so"' -c -o $@ $<
 
 $(B)/vdso.so: unikernel/vdso/vdso.c unikernel/vdso/vdso.ld unikernel/vdso/vdso.map noxs/clock.h noxs/noxs.h
-	@mkdir -p $(@D)
-	$(CC) $(WARN) -O2 -ffreestanding -fPIC -fno-stack-protector -mgeneral-regs-only \
+	$(dir)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(WARN) -O2 -ffreestanding -fPIC -fno-stack-protector -mgeneral-regs-only \
 		-fvisibility=hidden -fcf-protection=none -nostdlib -shared -s \
 		-Wl,-soname,linux-vdso.so.1 -Wl,--version-script=unikernel/vdso/vdso.map \
 		-Wl,-T,unikernel/vdso/vdso.ld -Wl,--hash-style=both -Wl,-z,max-page-size=4096 -o $@ $<
 
 $(B)/unikernel.elf: $(UK_OBJ) unikernel/kernel.ld
-	ld -static -nostdlib -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
+	$(call say,LD,$@)
+	$(Q)ld -static -nostdlib -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
 		-T unikernel/kernel.ld -o $@ $(UK_OBJ)
 
 $(B)/unikernel.bin: $(B)/unikernel.elf
-	objcopy -O binary $< $@
+	$(Q)objcopy -O binary $< $@
 
 # ---- the monitor: what a start waits for, static, musl ----
-MON_FLAGS := $(WARN) -O2 -g -fpie -D_FILE_OFFSET_BITS=64 -DMAYFLY_VERSION='"$(VERSION)"' \
+MON_FLAGS := $(WARN) -O2 -g -fno-pie -D_FILE_OFFSET_BITS=64 -DMAYFLY_VERSION='"$(VERSION)"' \
 	-idirafter $(B)/uapi
 MON_SRC := $(wildcard monitor/*.c)
 MON_OBJ := $(MON_SRC:%.c=$(B)/%.o) $(B)/monitor/kernel_image.o
@@ -62,48 +75,143 @@ MON_OBJ := $(MON_SRC:%.c=$(B)/%.o) $(B)/monitor/kernel_image.o
 # musl's headers lack the kernel's: show them, and nothing else of the system's.
 $(B)/uapi:
 	@mkdir -p $@
-	ln -sfn /usr/include/linux $@/linux
-	ln -sfn /usr/include/asm-generic $@/asm-generic
-	ln -sfn /usr/include/$(shell $(CC) -print-multiarch)/asm $@/asm
+	@ln -sfn /usr/include/linux $@/linux
+	@ln -sfn /usr/include/asm-generic $@/asm-generic
+	@ln -sfn /usr/include/$(shell $(CC) -print-multiarch)/asm $@/asm
 
 $(B)/monitor/%.o: monitor/%.c | $(B)/uapi
-	@mkdir -p $(@D)
-	$(MUSL_CC) $(MON_FLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(dir)
+	$(call say,MUSL,$<)
+	$(Q)$(MUSL_CC) $(MON_FLAGS) $(DEPFLAGS) -c -o $@ $<
 
 $(B)/monitor/kernel_image.o: monitor/kernel_image.S $(B)/unikernel.bin
-	@mkdir -p $(@D)
-	$(CC) -DKERNEL_FILE='"$(B)/unikernel.bin"' -c -o $@ $<
+	$(dir)
+	$(Q)$(CC) -DKERNEL_FILE='"$(B)/unikernel.bin"' -c -o $@ $<
 
 $(B)/mayfly: $(MON_OBJ)
-	$(MUSL_CC) -static -Wl,-z,noexecstack -Wl,-z,relro,-z,now -o $@ $(MON_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(MUSL_CC) -static -no-pie -Wl,-z,noexecstack -Wl,-z,relro,-z,now -o $@ $(MON_OBJ)
 
 # ---- the helpers: heavy libraries, run beside or before, glibc ----
+# What Debian has as an archive is linked in: a helper's start is part of a first run.
 IMG_LIBS := -l:libdw.a -l:libelf.a -l:libnettle.a -l:libjansson.a -lz -lZydis
 IMG_SRC  := $(wildcard monitor/image/*.c)
-IMG_OBJ  := $(IMG_SRC:%.c=$(B)/%.o) $(B)/helper/err.o
 BT_SRC   := $(wildcard monitor/backtrace/*.c)
-BT_OBJ   := $(BT_SRC:%.c=$(B)/%.o) $(B)/helper/err.o
 HELPER_FLAGS := $(WARN) -O2 -g -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 
 $(B)/monitor/image/%.o: monitor/image/%.c
-	@mkdir -p $(@D)
-	$(CC) $(HELPER_FLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(dir)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HELPER_FLAGS) $(DEPFLAGS) -c -o $@ $<
 
 $(B)/monitor/backtrace/%.o: monitor/backtrace/%.c
-	@mkdir -p $(@D)
-	$(CC) $(HELPER_FLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(dir)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HELPER_FLAGS) $(DEPFLAGS) -c -o $@ $<
 
-$(B)/helper/err.o: monitor/err.c
-	@mkdir -p $(@D)
-	$(CC) $(HELPER_FLAGS) $(DEPFLAGS) -c -o $@ $<
+$(B)/helper/%.o: monitor/%.c
+	$(dir)
+	$(Q)$(CC) $(HELPER_FLAGS) $(DEPFLAGS) -c -o $@ $<
 
-$(B)/mayfly-image: $(IMG_OBJ)
-	$(CC) -o $@ $(IMG_OBJ) $(IMG_LIBS)
+$(B)/mayfly-image: $(IMG_SRC:%.c=$(B)/%.o) $(B)/helper/err.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(IMG_LIBS)
 
-$(B)/mayfly-backtrace: $(BT_OBJ)
-	$(CC) -o $@ $(BT_OBJ) -ldw -lelf
+$(B)/mayfly-backtrace: $(BT_SRC:%.c=$(B)/%.o) $(B)/helper/err.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ -ldw -lelf
 
--include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+# ---- tests ----
+# A test that needs sources of ours names them in its head comment: "sources: FILE...".
+sources = $(shell sed -n 's/^.*sources: *//p' $(1) | sed 's,\*/.*,,')
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+OURS := $(wildcard noxs/*.h monitor/*.[ch] monitor/image/*.[ch] unikernel/*.[ch] tests/unit/uk_mock.*)
+TEST_LIBS := -lcmocka -l:libdw.a -lelf -lnettle -ljansson -lz -lZydis
+guests = $(patsubst tests/$(1)/%.c,$(B)/tests/$(1)/$(2)/%,$(wildcard tests/$(1)/*.c))
+GUESTS := $(call guests,guest,musl) $(call guests,guest,glibc) \
+	$(call guests,guest-crash,musl) $(call guests,guest-crash,glibc) $(call guests,guest-cli,musl)
+GUEST_FLAGS := -std=gnu17 -Wall -O1 -g -static
+
+$(B)/tests/unit/%: tests/unit/%.c $(OURS)
+	$(dir)
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(WARN) -O1 -g -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+		-o $@ $< $(call sources,$<) $(TEST_LIBS)
+
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(OURS)
+	$(dir)
+	$(call say,FUZZ,$<)
+	$(Q)$(CLANG) -std=gnu17 -O1 -g -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $@ $< $(call sources,$<) $(filter-out -lcmocka,$(TEST_LIBS))
+
+define guest_rule
+$(B)/tests/$(1)/$(2)/%: tests/$(1)/%.c $$(wildcard tests/$(1)/*.h tests/guest/*.h)
+	$$(dir)
+	$$(call say,GUEST,$$@)
+	$$(Q)$(3) $$(GUEST_FLAGS) $(4) -o $$@ $$<
+endef
+$(eval $(call guest_rule,guest,musl,$(MUSL_CC)))
+$(eval $(call guest_rule,guest,glibc,$(CC)))
+$(eval $(call guest_rule,guest-crash,musl,$(MUSL_CC),-O0 -fno-omit-frame-pointer -w))
+$(eval $(call guest_rule,guest-crash,glibc,$(CC),-O0 -fno-omit-frame-pointer -w))
+$(eval $(call guest_rule,guest-cli,musl,$(MUSL_CC)))
+
+check-build: all $(UNIT) $(FUZZ) $(GUESTS)
+
+check: ## install what the tests need, build, run them all on this machine's KVM
+	@scripts/deps.sh build check
+	@$(MAKE) --no-print-directory check-build
+	@tests/programs/build.sh $(B)/tests/programs
+	@tests/run.sh --build $(B)
+
+check-amdv: ## the guest tests on AMD-V, in a QEMU machine without acceleration
+	@scripts/deps.sh build check amdv
+	@$(MAKE) --no-print-directory all $(GUESTS)
+	@tests/programs/build.sh $(B)/tests/programs
+	@tests/amdv/run.sh --build $(B)
+
+FUZZ_SECONDS ?= 600
+fuzz: ## run the fuzz targets for FUZZ_SECONDS each (600)
+	@scripts/deps.sh build check
+	@$(MAKE) --no-print-directory $(FUZZ)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh --build $(B) fuzz
+
+lint: ## formatting, include directions, generated tables, shellcheck, cppcheck
+	@scripts/deps.sh build lint
+	@scripts/lint.sh
+
+fmt: ## format the C code
+	@scripts/deps.sh lint
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+# ---- benchmarks ----
+BENCH := $(B)/bench/boot $(B)/bench/syscall $(B)/bench/hello
+
+$(B)/bench/%: bench/%.c
+	$(dir)
+	$(call say,BENCH,$<)
+	$(Q)$(MUSL_CC) -std=gnu17 -Wall -Wextra -O2 -g -static -o $@ $<
+
+bench-build: all $(BENCH)
+
+bench: ## boot, system-call, CPU and memory benchmarks, each in one run with its rivals
+	@scripts/deps.sh build check bench
+	@$(MAKE) --no-print-directory bench-build
+	@tests/programs/build.sh $(B)/tests/programs
+	@bench/run.sh --build $(B)
+
+# ---- for people ----
+demo: ## install what is missing, build, boot a program in a virtual machine
+	@scripts/demo.sh $(B)
+
+install: all ## install to PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/mayfly $(DESTDIR)$(PREFIX)/share/man/man1
+	install $(B)/mayfly $(DESTDIR)$(PREFIX)/bin
+	install $(B)/mayfly-image $(B)/mayfly-backtrace $(DESTDIR)$(PREFIX)/libexec/mayfly
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean: ## remove what was built
 	rm -rf $(B)
+
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)

@@ -79,7 +79,7 @@ bb_in() { mayfly_same -i "$1" busybox "${@:2}"; }
 	cmp "$noise" "$out"
 	bb_in "$text" gzip -9 -c
 	cp "$out" "$T/text.gz"
-	bb_in "$T/text.gz" zcat
+	bb_in "$T/text.gz" gunzip -c
 	cmp "$text" "$out"
 }
 

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			printf("%s:%d: %s (errno %d: %s)\n", __FILE__, __LINE__, #cond, errno,     \
-			       strerror(errno));                                                   \
-			exit(1);                                                                   \
-		}                                                                                  \
+#define CHECK(cond)                                                                            \
+	do {                                                                                   \
+		if (!(cond)) {                                                                 \
+			printf("%s:%d: %s (errno %d: %s)\n", __FILE__, __LINE__, #cond, errno, \
+			       strerror(errno));                                               \
+			exit(1);                                                               \
+		}                                                                              \
 	} while (0)
 
 /* The call fails with -1 and this errno. */

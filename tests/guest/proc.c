@@ -52,7 +52,8 @@ int main(int argc, char **argv)
 	n = readlink("/proc/self/exe", buf, sizeof(buf) - 1);
 	CHECK(n > 0);
 	buf[n] = 0;
-	CHECK(buf[0] == '/' && strstr(buf, strrchr(argv[0], '/') ? strrchr(argv[0], '/') : argv[0]));
+	CHECK(buf[0] == '/' &&
+	      strstr(buf, strrchr(argv[0], '/') ? strrchr(argv[0], '/') : argv[0]));
 	CHECK(mapped((void *)main, "r-x") && mapped(&local, "rw-") && mapped(text, "rw-"));
 
 	CHECK(!strcmp(text_of("/proc/self/cmdline"), argv[0]));
@@ -61,7 +62,8 @@ int main(int argc, char **argv)
 	CHECK(strstr(text_of("/proc/self/status"), want));
 	CHECK(strstr(text, "VmRSS:") && strstr(text, "Threads:\t1\n"));
 	CHECK(atol(text_of("/proc/self/statm")) > 0);
-	CHECK(readlink("/proc/self/cwd", buf, sizeof(buf)) == (ssize_t)strlen(getcwd(cwd, PATH_MAX)));
+	CHECK(readlink("/proc/self/cwd", buf, sizeof(buf)) ==
+	      (ssize_t)strlen(getcwd(cwd, PATH_MAX)));
 	n = readlink("/proc/self", buf, sizeof(buf) - 1);
 	CHECK(n > 0);
 	buf[n] = 0;

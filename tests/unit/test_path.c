@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_path.c: names: the walk, links, rename, directories, attributes, the first tree.
- *
- * sources: unikernel/vfs.c unikernel/file.c unikernel/path.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c
  */
+/* clang-format off */
+/* sources: unikernel/vfs.c unikernel/file.c unikernel/path.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
+/* clang-format on */
 /* First: after libc's headers Linux's leave out what libc has under the same name. */
 #include "../../unikernel/vfs.h"
 #include "uk_mock.h"
@@ -21,7 +22,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define TRUE_OR(name, ...) assert_int_equal(CALL(name, __VA_ARGS__), 0)
+#define TRUE_OR(name, ...)       assert_int_equal(CALL(name, __VA_ARGS__), 0)
 #define FAILS(errno_, name, ...) assert_int_equal(CALL(name, __VA_ARGS__), -(errno_))
 
 static int setup(void **state)
@@ -465,9 +466,9 @@ static void first_tree(void **state)
 
 	(void)state;
 	memcpy(stack, strings, sizeof(stack));
-	stack[1] = (uint64_t)"program";
-	stack[2] = (uint64_t)"arg";
-	stack[4] = (uint64_t)"A=b";
+	stack[1] = (uint64_t) "program";
+	stack[2] = (uint64_t) "arg";
+	stack[4] = (uint64_t) "A=b";
 	uk_mock_noxs()->rsp = (uint64_t)stack;
 	assert_memory_equal(text_of("/proc/self/cmdline"), "program\0arg\0", 13);
 	assert_string_equal(text_of("/proc/42/environ"), "A=b");
@@ -533,10 +534,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(walk_errors), T(open_flags), T(open_how),
-		T(links),	T(renames),    T(removals),
-		T(attributes),	T(not_root),   T(reading_while_changing),
-		T(first_tree),
+	    T(walk_errors), T(open_flags), T(open_how),
+	    T(links),       T(renames),    T(removals),
+	    T(attributes),  T(not_root),   T(reading_while_changing),
+	    T(first_tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pipe.c: pipes, and poll and select over pipes, files and the console.
- *
- * sources: unikernel/vfs.c unikernel/file.c unikernel/path.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c
  */
+/* clang-format off */
+/* sources: unikernel/vfs.c unikernel/file.c unikernel/path.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
+/* clang-format on */
 /* First: after libc's headers Linux's leave out what libc has under the same name. */
 #include "../../unikernel/vfs.h"
 #include "uk_mock.h"
@@ -206,8 +207,12 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(through_the_ring), T(starts_small), T(blocking), T(polling), T(selecting),
-		cmocka_unit_test_setup(ends, setup), /* makes nodes in /proc that stay */
+	    T(through_the_ring),
+	    T(starts_small),
+	    T(blocking),
+	    T(polling),
+	    T(selecting),
+	    cmocka_unit_test_setup(ends, setup), /* makes nodes in /proc that stay */
 	};
 
 	return cmocka_run_group_tests(tests, make_the_tree, NULL);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_vfs.c: descriptors, the console's streams, and the contents of files.
- *
- * sources: unikernel/vfs.c unikernel/file.c unikernel/path.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c
  */
+/* clang-format off */
+/* sources: unikernel/vfs.c unikernel/file.c unikernel/path.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
+/* clang-format on */
 /* First: after libc's headers Linux's leave out what libc has under the same name. */
 #include "../../unikernel/vfs.h"
 #include "uk_mock.h"
@@ -91,8 +92,7 @@ static void shared_offset(void **state)
 	assert_int_equal(CALL(write, fd, "abcdef", 6), 6);
 	assert_int_equal(CALL(lseek, copy, 0, SEEK_CUR), 6);
 	assert_int_equal(CALL(fcntl, fd, F_SETFL, O_NONBLOCK | O_APPEND), 0);
-	assert_int_equal(CALL(fcntl, copy, F_GETFL),
-			 O_RDWR | O_NONBLOCK | O_APPEND | O_LARGEFILE);
+	assert_int_equal(CALL(fcntl, copy, F_GETFL), O_RDWR | O_NONBLOCK | O_APPEND | O_LARGEFILE);
 	assert_int_equal(CALL(close, copy), 0);
 	drop(fd, "/tmp/shared");
 }
@@ -257,9 +257,9 @@ static void random_contents(void **state)
 		case 3:
 			if (!n)
 				break;
-			assert_int_equal(CALL(fallocate, fd,
-					      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, n),
-					 0);
+			assert_int_equal(
+			    CALL(fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, n),
+			    0);
 			memset(model + off, 0, n);
 			break;
 		case 4: {
@@ -382,7 +382,10 @@ static void between_files(void **state)
 	assert_int_equal(CALL(copy_file_range, a, &off, b, &to, 100, 0), 10);
 	assert_int_equal(to, 11);
 	assert_int_equal(CALL(pread64, b, buf, 32, 0), 11);
-	assert_memory_equal(buf, "\0" "0123456789", 11);
+	assert_memory_equal(buf,
+			    "\0"
+			    "0123456789",
+			    11);
 	off = 0;
 	to = 5;
 	assert_int_equal(CALL(copy_file_range, a, &off, a, &to, 6, 0), -EINVAL);
@@ -460,22 +463,22 @@ static void closed_streams(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(lowest_descriptor, setup),
-		cmocka_unit_test_setup(table_full, setup),
-		cmocka_unit_test_setup(shared_offset, setup),
-		cmocka_unit_test_setup(console_write, setup),
-		cmocka_unit_test_setup(console_full, setup),
-		cmocka_unit_test_setup(console_read, setup),
-		cmocka_unit_test_setup(console_kinds, setup),
-		cmocka_unit_test_setup(random_contents, setup),
-		cmocka_unit_test_setup(sparse, setup),
-		cmocka_unit_test_setup(no_space, setup),
-		cmocka_unit_test_setup(bad_source, setup),
-		cmocka_unit_test_setup(append, setup),
-		cmocka_unit_test_setup(between_files, setup),
-		cmocka_unit_test_setup(no_memory, setup),
-		cmocka_unit_test_setup(for_mmap, setup),
-		cmocka_unit_test_setup(closed_streams, setup),
+	    cmocka_unit_test_setup(lowest_descriptor, setup),
+	    cmocka_unit_test_setup(table_full, setup),
+	    cmocka_unit_test_setup(shared_offset, setup),
+	    cmocka_unit_test_setup(console_write, setup),
+	    cmocka_unit_test_setup(console_full, setup),
+	    cmocka_unit_test_setup(console_read, setup),
+	    cmocka_unit_test_setup(console_kinds, setup),
+	    cmocka_unit_test_setup(random_contents, setup),
+	    cmocka_unit_test_setup(sparse, setup),
+	    cmocka_unit_test_setup(no_space, setup),
+	    cmocka_unit_test_setup(bad_source, setup),
+	    cmocka_unit_test_setup(append, setup),
+	    cmocka_unit_test_setup(between_files, setup),
+	    cmocka_unit_test_setup(no_memory, setup),
+	    cmocka_unit_test_setup(for_mmap, setup),
+	    cmocka_unit_test_setup(closed_streams, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

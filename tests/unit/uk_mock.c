@@ -43,20 +43,20 @@ void uk_mock_reset(void)
 	struct noxs_page *noxs = uk_mock_noxs();
 
 	uk_mock = (struct uk_mock){
-		.frames = 1 << 16,
-		.alloc_limit = SIZE_MAX,
-		.mono_ns = 5000000000,
-		.real_ns = 1700000000123456789,
-		.out_room = {1 << 20, 1 << 20, 1 << 20},
+	    .frames = 1 << 16,
+	    .alloc_limit = SIZE_MAX,
+	    .mono_ns = 5000000000,
+	    .real_ns = 1700000000123456789,
+	    .out_room = {1 << 20, 1 << 20, 1 << 20},
 	};
 	*noxs = (struct noxs_page){
-		.magic = NOXS_MAGIC,
-		.version = NOXS_VERSION,
-		.pid = 42,
-		.umask = 022,
-		.exe = "/bin/program",
-		.cwd = "/work/dir",
-		.hostname = "mockhost",
+	    .magic = NOXS_MAGIC,
+	    .version = NOXS_VERSION,
+	    .pid = 42,
+	    .umask = 022,
+	    .exe = "/bin/program",
+	    .cwd = "/work/dir",
+	    .hostname = "mockhost",
 	};
 }
 
@@ -174,7 +174,8 @@ __attribute__((weak)) long sys_munmap(uint64_t a, uint64_t b, uint64_t c, uint64
 
 __attribute__((weak)) size_t uk_mm_maps(char *buf, size_t size)
 {
-	return (size_t)uk_snprintf(buf, size, "00400000-00401000 r-xp 00000000 00:00 0 /bin/program\n");
+	return (size_t)uk_snprintf(buf, size,
+				   "00400000-00401000 r-xp 00000000 00:00 0 /bin/program\n");
 }
 
 __attribute__((weak)) void uk_mm_usage(uint64_t *total, uint64_t *available, uint64_t *mapped)

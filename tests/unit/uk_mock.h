@@ -10,9 +10,9 @@
 #include "../../unikernel/uk.h"
 
 struct uk_mock {
-	size_t frames;	    /* uk_pages gives this many before it fails */
+	size_t frames;      /* uk_pages gives this many before it fails */
 	size_t alloc_limit; /* uk_alloc succeeds this many times; SIZE_MAX: always */
-	size_t allocs;	    /* uk_alloc and uk_pages calls that gave memory less frees */
+	size_t allocs;      /* uk_alloc and uk_pages calls that gave memory less frees */
 	uint64_t mono_ns, real_ns;
 
 	const char *in; /* what stdin has now */
@@ -21,7 +21,7 @@ struct uk_mock {
 	char out[NOXS_NSTREAMS][0x4000]; /* what was written */
 	size_t out_bytes[NOXS_NSTREAMS];
 	size_t out_room[NOXS_NSTREAMS]; /* bytes before the ring is full */
-	int out_error[NOXS_NSTREAMS];	/* errno of uk_console_write; 0: none */
+	int out_error[NOXS_NSTREAMS];   /* errno of uk_console_write; 0: none */
 
 	/* What uk_wait does; NULL: fails the test, for it would sleep for ever. */
 	long (*wait)(uint32_t events, uint64_t deadline_ns);
@@ -44,8 +44,8 @@ struct noxs_page *uk_mock_noxs(void);
 #undef UK_CALL
 
 /* CALL(read, fd, buf, n): a system call as the program makes it. */
-#define CALL(name, ...)			     CALL6(name, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define CALL6(name, a, b, c, d, e, f, ...)                                                         \
+#define CALL(name, ...) CALL6(name, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define CALL6(name, a, b, c, d, e, f, ...) \
 	sys_##name(CALL_ARG(a), CALL_ARG(b), CALL_ARG(c), CALL_ARG(d), CALL_ARG(e), CALL_ARG(f))
 #define CALL_ARG(x) ((uint64_t)(x))
 
