@@ -36,7 +36,8 @@ deps: ## install the Debian packages that a build needs (as root)
 # ---- the library kernel: freestanding, ring 3, general registers only ----
 # Frame pointers, for crash reports that lead through it.
 UK_FLAGS := $(WARN) -O2 -g -ffreestanding -fno-stack-protector -mgeneral-regs-only -fpie \
-	-fvisibility=hidden -fcf-protection=none -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
+	-fvisibility=hidden -fcf-protection=none -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
+	-ffunction-sections -fdata-sections
 UK_SRC := $(wildcard unikernel/*.c)
 UK_OBJ := $(UK_SRC:%.c=$(B)/%.o) $(B)/unikernel/entry.o
 

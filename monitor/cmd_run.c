@@ -240,7 +240,7 @@ int cmd_run(int argc, char **argv)
 	    (ret = vm_create(&vm, &host, guest.kernel->lstar, &err)))
 		return cmd_fail(&err);
 	console_init(&console, &guest);
-	ret = run_guest(&vm, &guest, &console, s.timeout_ns, host.tsc_khz, &result, &err);
+	ret = run_guest(&vm, &guest, &console, s.timeout_ns, host.facts.tsc_khz, &result, &err);
 	status = ret ? cmd_fail(&err) : conclude(&s, &vm, &guest, &console, &result);
 	if (s.stats)
 		stats_print(&vm, &guest, &console, &image, &host, &result);

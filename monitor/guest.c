@@ -40,6 +40,7 @@
 #define PAGES(n)      ((n) * NOXS_PAGE)
 #define ALIGN_UP(x)   (((x) + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1))
 #define LARGE         0x200000ull
+#define GIB           0x40000000ull
 #define SPARE_TABLES  PAGES(128)
 #define HOT_STACK     PAGES(2)
 #define FIRST_STACK   PAGES(32) /* mapped before the program asks */
@@ -55,7 +56,7 @@ const struct noxs_kernel *guest_kernel(void)
 
 /* Where everything goes: guest-physical addresses, in ascending order. */
 struct layout {
-	uint64_t stack, noxs, control, kdata, kstack_top, machine, tables, stdout_ring, spare;
+	uint64_t stack, noxs, control, kstack_top, machine, tables, kdata, stdout_ring, spare;
 	uint64_t kstack, ist1, ist2, ist3, stderr_ring, stdin_ring;
 	uint64_t ktext, file, bss, heap, free;
 	uint64_t kdata_bytes, ktext_bytes, stack_bytes, bss_bytes, heap_bytes;
@@ -73,13 +74,23 @@ static uint64_t after(uint64_t *next, uint64_t bytes)
 	return at;
 }
 
+/* How many aligned pieces of that size [start, end) touches. */
+static uint64_t pieces(uint64_t start, uint64_t end, uint64_t size)
+{
+	return (end - 1) / size - start / size + 1;
+}
+
+/* PDs and PTs that a range of small pages takes. */
+static uint64_t tables_for(uint64_t start, uint64_t end)
+{
+	return pieces(start, end, GIB) + pieces(start, end, LARGE);
+}
+
 static void plan(struct layout *l, const struct image *image, uint64_t args, uint64_t memory)
 {
 	const struct noxs_kernel *k = guest_kernel();
 	const struct prepared_header *h = &image->head;
-	const struct prepared_segment *last = &h->segment[h->nsegments - 1];
-	uint64_t span = last->vaddr + last->mem_bytes - h->segment[0].vaddr, next = NOXS_GPA_RAM;
-	uint64_t tables, entropy[2];
+	uint64_t next = NOXS_GPA_RAM, tables, entropy[2];
 
 	if (getrandom(entropy, sizeof(entropy), GRND_NONBLOCK) != sizeof(entropy))
 		entropy[0] = entropy[1] = __rdtsc() * 0x9e3779b97f4a7c15ull;
@@ -90,22 +101,26 @@ static void plan(struct layout *l, const struct image *image, uint64_t args, uin
 	l->stack_top = NOXS_GVA_STACK_TOP - (entropy[1] & 0x7fff0);
 	l->stack_end = ALIGN_UP(l->stack_top);
 
-	/* PML4, PDPT, kernel's PD and PT, a second PT for the stack; the linear map's PDs and
-	 * the PT that shows the tables; the program's PDs and PTs, which may start and end
-	 * inside one. */
-	tables = 7 + memory / (1 << 30) + 2 + span / (1 << 30) + 2 + span / LARGE + 3 +
-		 (args + FIRST_STACK) / LARGE + 2;
-
 	l->kdata_bytes = k->end_off - k->data_off;
+	l->brk = l->base + h->brk;
+	/* The heap is mapped ahead as far as its first page table reaches. */
+	l->heap_bytes = LARGE - (l->brk & (LARGE - 1));
+	if (l->heap_bytes > HEAP_AHEAD)
+		l->heap_bytes = HEAP_AHEAD;
 	l->stack_bytes = ALIGN_UP(args) + FIRST_STACK;
+	/* PML4, PDPT, and a PD and PTs for each range; the linear map's first PT shows tables. */
+	tables = 2 + tables_for(l->stack_end - l->stack_bytes, NOXS_GVA_END) +
+		 tables_for(l->base + h->segment[0].vaddr, l->brk + l->heap_bytes) +
+		 pieces(NOXS_GVA_LINEAR, NOXS_GVA_LINEAR + NOXS_GPA_RAM + memory, GIB) + 2;
+
 	l->stack = after(&next, l->stack_bytes);
 	l->noxs = after(&next, NOXS_PAGE);
 	l->control = after(&next, NOXS_PAGE);
-	l->kdata = after(&next, l->kdata_bytes);
 	l->kstack_top = after(&next, NOXS_PAGE);
 	l->machine = after(&next, NOXS_PAGE);
 	l->tables = after(&next, PAGES(tables));
-	l->stdout_ring = after(&next, NOXS_STDOUT_BYTES); /* its first page is hot */
+	l->kdata = after(&next, l->kdata_bytes);
+	l->stdout_ring = after(&next, NOXS_STDOUT_BYTES);
 	l->spare = after(&next, SPARE_TABLES);
 	l->kstack = after(&next, NOXS_GVA_KSTACK_END - NOXS_GVA_KSTACK - NOXS_PAGE);
 	l->ist1 = after(&next, NOXS_GVA_IST1_END - NOXS_GVA_IST1);
@@ -119,11 +134,6 @@ static void plan(struct layout *l, const struct image *image, uint64_t args, uin
 	for (uint32_t i = 0; i < h->nsegments; i++)
 		l->bss_bytes += h->segment[i].mem_bytes - h->segment[i].file_bytes;
 	l->bss = after(&next, l->bss_bytes);
-	/* The heap is mapped ahead as far as its first page table reaches. */
-	l->brk = l->base + h->brk;
-	l->heap_bytes = LARGE - (l->brk & (LARGE - 1));
-	if (l->heap_bytes > HEAP_AHEAD)
-		l->heap_bytes = HEAP_AHEAD;
 	l->heap = after(&next, l->heap_bytes);
 	l->free = (next + LARGE - 1) & ~(LARGE - 1);
 }
@@ -233,7 +243,7 @@ static int map_all(struct pt_builder *pt, struct noxs_page *page, const struct l
 	if (!ret)
 		ret = pt_map_large(pt, NOXS_GVA_LINEAR + l->free, l->free, page->free_bytes, rw);
 	if (!ret)
-		ret = pt_map(pt, NOXS_GVA_LINEAR + l->tables, l->tables, l->stdout_ring - l->tables, r);
+		ret = pt_map(pt, NOXS_GVA_LINEAR + l->tables, l->tables, l->kdata - l->tables, r);
 	if (!ret)
 		ret = pt_map(pt, NOXS_GVA_LINEAR + l->spare, l->spare, SPARE_TABLES, r);
 	page->stack_mapped = l->stack_end - l->stack_bytes;
@@ -296,8 +306,8 @@ static void fill_page(struct noxs_page *page, const struct layout *l, const stru
 	page->brk = l->brk;
 	page->exe_base = l->base;
 	page->flags = options->strace ? NOXS_FLAG_STRACE : 0;
-	page->xsave_bytes = host->xsave_bytes;
-	page->xcr0 = host->xcr0;
+	page->xsave_bytes = host->facts.xsave_bytes;
+	page->xcr0 = host->facts.xcr0;
 	page->pid = 1;
 	page->umask = 022;
 	for (int i = 0; i < NOXS_NSTREAMS; i++)
@@ -308,7 +318,7 @@ static void fill_page(struct noxs_page *page, const struct layout *l, const stru
 	snprintf(page->cwd, sizeof(page->cwd), "%s", options->cwd ? options->cwd : "/");
 	snprintf(page->hostname, sizeof(page->hostname), "%s",
 		 options->hostname ? options->hostname : "mayfly");
-	guest_set_clock(&page->clock, host->tsc_khz);
+	guest_set_clock(&page->clock, host->facts.tsc_khz);
 }
 
 static int build_stack(struct noxs_page *page, const struct gmem *ram, const struct layout *l,
@@ -376,7 +386,7 @@ int guest_build(struct guest *guest, struct vm *vm, const struct host *host,
 		return err_set(err, -ret, "cannot map the image into the guest's memory");
 	/* One call for the pages that will be touched: cheaper than a fault each. */
 	hot = l.noxs - HOT_STACK;
-	madvise(gmem_at(ram, hot, NOXS_PAGE), l.stdout_ring + NOXS_PAGE - hot, MADV_POPULATE_WRITE);
+	madvise(gmem_at(ram, hot, NOXS_PAGE), l.kdata + NOXS_PAGE - hot, MADV_POPULATE_WRITE);
 
 	guest->page = gmem_at(ram, l.noxs, NOXS_PAGE);
 	guest->control = gmem_at(ram, l.control, NOXS_PAGE);
@@ -391,7 +401,7 @@ int guest_build(struct guest *guest, struct vm *vm, const struct host *host,
 	memcpy(gmem_at(ram, l.kdata, l.kdata_bytes), (const char *)kernel_image + guest->kernel->data_off,
 	       guest->kernel->bss_off - guest->kernel->data_off);
 	machine_page(gmem_at(ram, l.machine, NOXS_PAGE), guest->kernel);
-	ret = pt_init(&pt, ram, l.tables, l.stdout_ring - l.tables);
+	ret = pt_init(&pt, ram, l.tables, l.kdata - l.tables);
 	if (!ret)
 		ret = map_all(&pt, guest->page, &l, &image->head);
 	if (ret)

@@ -2,6 +2,7 @@
 /* host.c: see host.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,22 +17,8 @@
 #include "host.h"
 #include "x86_cpuid.h"
 
-#define KEPT_NAME    "host"
-#define KEPT_VERSION 1u
-
-/* The file in the run directory. It is ours alone (0700), but checked all the same. */
-struct kept {
-	uint32_t version;
-	uint32_t tsc_khz;
-	/* It holds for this boot and this /dev/kvm (made anew when a KVM module is loaded). */
-	int64_t boot_s;
-	uint64_t kvm_ino;
-	int64_t kvm_ctime_s, kvm_ctime_ns;
-	uint64_t xcr0;
-	uint32_t xsave_bytes;
-	uint32_t ncpuid;
-	uint8_t cpuid[HOST_MAX_CPUID * 40];
-};
+#define FACTS_NAME    "host"
+#define FACTS_VERSION 2u
 
 const char *host_run_dir(void)
 {
@@ -80,101 +67,92 @@ static int64_t boot_time(void)
 	return now.tv_sec - up.tv_sec;
 }
 
-static bool load_kept(struct host *host, const struct stat *kvm, int64_t boot)
+/* Are facts, just read or just made, of this boot and this /dev/kvm? */
+static bool still_true(const struct host_facts *f, const struct stat *kvm, int64_t boot)
 {
-	struct kvm_cpuid2 *cpuid = (struct kvm_cpuid2 *)host->cpuid;
-	struct kept kept;
-	int fd = openat(host->run_dir, KEPT_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return f->version == FACTS_VERSION && f->cpuid.nent <= HOST_MAX_CPUID &&
+	       llabs(f->boot_s - boot) <= 2 && f->kvm_ino == kvm->st_ino &&
+	       f->kvm_ctime_s == kvm->st_ctim.tv_sec && f->kvm_ctime_ns == kvm->st_ctim.tv_nsec;
+}
+
+static bool load_kept(struct host *host)
+{
+	int fd = openat(host->run_dir, FACTS_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	ssize_t n;
 
 	if (fd < 0)
 		return false;
-	n = read(fd, &kept, sizeof(kept));
+	n = read(fd, &host->facts, sizeof(host->facts));
 	close(fd);
-	if (n != sizeof(kept) || kept.version != KEPT_VERSION || kept.ncpuid > HOST_MAX_CPUID ||
-	    llabs(kept.boot_s - boot) > 2 || kept.kvm_ino != kvm->st_ino ||
-	    kept.kvm_ctime_s != kvm->st_ctim.tv_sec || kept.kvm_ctime_ns != kvm->st_ctim.tv_nsec)
-		return false;
-	host->tsc_khz = kept.tsc_khz;
-	host->xcr0 = kept.xcr0;
-	host->xsave_bytes = kept.xsave_bytes;
-	cpuid->nent = kept.ncpuid;
-	memcpy(cpuid->entries, kept.cpuid, kept.ncpuid * sizeof(cpuid->entries[0]));
-	return true;
+	return n == sizeof(host->facts);
 }
 
 /* Best effort: a run that cannot keep it asks again next time. */
-static void keep(const struct host *host, const struct stat *kvm, int64_t boot)
+static void keep(const struct host *host)
 {
-	const struct kvm_cpuid2 *cpuid = (const struct kvm_cpuid2 *)host->cpuid;
-	static struct kept kept;
 	char name[32];
 	int fd;
 
-	kept = (struct kept){
-		.version = KEPT_VERSION,
-		.tsc_khz = host->tsc_khz,
-		.boot_s = boot,
-		.kvm_ino = kvm->st_ino,
-		.kvm_ctime_s = kvm->st_ctim.tv_sec,
-		.kvm_ctime_ns = kvm->st_ctim.tv_nsec,
-		.xcr0 = host->xcr0,
-		.xsave_bytes = host->xsave_bytes,
-		.ncpuid = cpuid->nent,
-	};
-	memcpy(kept.cpuid, cpuid->entries, cpuid->nent * sizeof(cpuid->entries[0]));
-	snprintf(name, sizeof(name), KEPT_NAME ".%d", (int)getpid());
+	snprintf(name, sizeof(name), FACTS_NAME ".%d", (int)getpid());
 	fd = openat(host->run_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	if (write(fd, &kept, sizeof(kept)) != sizeof(kept) ||
-	    renameat(host->run_dir, name, host->run_dir, KEPT_NAME))
+	if (write(fd, &host->facts, sizeof(host->facts)) != sizeof(host->facts) ||
+	    renameat(host->run_dir, name, host->run_dir, FACTS_NAME))
 		unlinkat(host->run_dir, name, 0);
 	close(fd);
 }
 
-static int ask_kvm(struct host *host, int kvm, struct err *err)
+static int ask_kvm(struct host_facts *f, int kvm, struct err *err)
 {
-	struct kvm_cpuid2 *cpuid = (struct kvm_cpuid2 *)host->cpuid;
-	int vm, khz;
+	struct kvm_cpuid2 *cpuid = (struct kvm_cpuid2 *)&f->cpuid;
+	int vm, vcpu, khz;
 
 	cpuid->nent = HOST_MAX_CPUID;
 	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
 		return err_set(err, errno, "cannot ask KVM for the supported CPUID");
-	/* A VM answers for the frequency that new vCPUs get (KVM_CAP_GET_TSC_KHZ). */
+	/* The frequency that new vCPUs get is told by one of them (KVM_CAP_GET_TSC_KHZ). */
 	vm = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm < 0)
 		return err_set(err, errno, "cannot create a virtual machine");
-	khz = ioctl(vm, KVM_CREATE_VCPU, 0);
-	if (khz >= 0) {
-		int vcpu = khz;
-
-		khz = ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
+	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	khz = vcpu < 0 ? -1 : ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
+	if (khz <= 0)
+		err_set(err, errno, "cannot ask KVM for the TSC's frequency");
+	if (vcpu >= 0)
 		close(vcpu);
-	}
 	close(vm);
 	if (khz <= 0)
-		return err_set(err, errno, "cannot ask KVM for the TSC's frequency");
-	host->tsc_khz = (uint32_t)khz;
-	return cpuid_filter(cpuid, &host->xcr0, &host->xsave_bytes, err);
+		return -ENOTSUP;
+	f->tsc_khz = (uint32_t)khz;
+	return cpuid_filter(cpuid, &f->xcr0, &f->xsave_bytes, err);
 }
 
 int host_load(struct host *host, int kvm, struct err *err)
 {
+	struct host_facts *f = &host->facts;
 	int64_t boot = boot_time();
 	struct stat st;
 	int ret;
 
+	_Static_assert(sizeof(struct kvm_cpuid_entry2) == sizeof(f->cpuid.entries[0]), "its size");
+	_Static_assert(offsetof(struct kvm_cpuid2, entries) == 8, "its head");
 	host->run_dir = host_open_run_dir();
 	if (fstat(kvm, &st))
 		return err_set(err, errno, "cannot examine /dev/kvm");
 	host->reaps = end_orphans_are_reaped(host->run_dir);
-	if (host->run_dir >= 0 && load_kept(host, &st, boot))
+	if (host->run_dir >= 0 && load_kept(host) && still_true(f, &st, boot))
 		return 0;
-	host->fresh = true;
-	ret = ask_kvm(host, kvm, err);
+	*f = (struct host_facts){
+		.version = FACTS_VERSION,
+		.boot_s = boot,
+		.kvm_ino = st.st_ino,
+		.kvm_ctime_s = st.st_ctim.tv_sec,
+		.kvm_ctime_ns = st.st_ctim.tv_nsec,
+	};
+	ret = ask_kvm(f, kvm, err);
 	if (!ret && host->run_dir >= 0) {
-		keep(host, &st, boot);
+		keep(host);
 		end_probe_reaper(host->run_dir);
 	}
 	return ret;

@@ -13,18 +13,30 @@
 
 #include "err.h"
 
-struct kvm_cpuid2;
-
 #define HOST_MAX_CPUID 128
 
-struct host {
-	int run_dir;  /* descriptor of the run directory, or -1: nothing is kept */
-	bool fresh;   /* true: nothing was kept, this was asked just now */
-	bool reaps;   /* orphans are reaped here: see end.h */
+/* As it stands in the run directory's file `host`, which is ours alone (0700). */
+struct host_facts {
+	uint32_t version;
 	uint32_t tsc_khz;
-	uint32_t xsave_bytes;
+	/* It holds for this boot and this /dev/kvm (made anew when a KVM module is loaded). */
+	int64_t boot_s;
+	uint64_t kvm_ino;
+	int64_t kvm_ctime_s, kvm_ctime_ns;
 	uint64_t xcr0;
-	uint8_t cpuid[8 + HOST_MAX_CPUID * 40] __attribute__((aligned(8))); /* struct kvm_cpuid2 */
+	uint32_t xsave_bytes;
+	uint32_t pad;
+	/* struct kvm_cpuid2: nent, padding, entries of 40 bytes */
+	struct {
+		uint32_t nent, pad;
+		uint8_t entries[HOST_MAX_CPUID][40];
+	} cpuid;
+};
+
+struct host {
+	int run_dir; /* descriptor of the run directory, or -1: nothing is kept */
+	bool reaps;  /* orphans are reaped here: see end.h */
+	struct host_facts facts;
 };
 
 /* Path of the run directory: $MAYFLY_RUN_DIR, /run/mayfly for root, $XDG_RUNTIME_DIR/mayfly,

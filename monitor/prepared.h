@@ -43,7 +43,7 @@ struct prepared_header {
 	uint64_t phdr;       /* AT_PHDR, like vaddr; 0 if the headers are not mapped */
 	uint32_t phnum;
 	uint32_t phent;
-	uint64_t brk;        /* end of the program's last segment (not the stubs'), like vaddr */
+	uint64_t brk;        /* where the heap starts: behind the last segment, like vaddr */
 	uint64_t stack_bytes; /* PT_GNU_STACK's p_memsz: the least stack it asks for, or 0 */
 	uint64_t file_bytes; /* length of the whole prepared file */
 	uint32_t sites;      /* system-call sites found */

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
 #include <x86intrin.h>
@@ -73,9 +74,9 @@ static void catch_signals(struct kvm_run *run)
 		struct sigaction old;
 
 		/* What the caller ignores (nohup) stays ignored. */
-		sigaction(forwarded[i], NULL, &old);
-		if (old.sa_handler != SIG_IGN)
-			sigaction(forwarded[i], &act, NULL);
+		sigaction(forwarded[i], &act, &old);
+		if (old.sa_handler == SIG_IGN)
+			sigaction(forwarded[i], &old, NULL);
 	}
 	sigaction(SIGALRM, &act, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -244,6 +245,19 @@ static int wait_for_guest(struct loop *l)
 	return 0;
 }
 
+/* The guest freed memory: the host gets it back. What it names is checked, and no more. */
+static void discard(struct loop *l)
+{
+	struct noxs_control *control = l->guest->control;
+	struct noxs_discard range = control->discard;
+	void *at = gmem_at(&l->vm->ram, range.gpa, range.bytes);
+
+	if (!at || range.gpa < l->guest->page->free_gpa || ((range.gpa | range.bytes) & (NOXS_PAGE - 1)))
+		return;
+	if (!madvise(at, range.bytes, MADV_DONTNEED))
+		control->discard.bytes = 0; /* done */
+}
+
 static int doorbell(struct loop *l, uint64_t slot, uint64_t value)
 {
 	l->vm->counters.exits++;
@@ -258,6 +272,9 @@ static int doorbell(struct loop *l, uint64_t slot, uint64_t value)
 		l->result->crash = l->guest->control->crash;
 		l->result->signal = (int)(l->result->crash.signal & 0x7f);
 		end(l, RUN_CRASHED);
+		return 0;
+	case NOXS_DB_DISCARD:
+		discard(l);
 		return 0;
 	}
 	return err_set(l->err, EPROTO, "the guest rang doorbell %llu, which does not exist",

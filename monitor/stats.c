@@ -37,9 +37,9 @@ void stats_print(const struct vm *vm, const struct guest *guest, const struct co
 		image->cached ? "cached" : "prepared", h->rewritten, h->sites);
 	fprintf(f, "mayfly: first instruction: %" PRIu64 " us after KVM_RUN\n",
 		s.boot_tsc > result->start_tsc
-			? (s.boot_tsc - result->start_tsc) * 1000 / host->tsc_khz
+			? (s.boot_tsc - result->start_tsc) * 1000 / host->facts.tsc_khz
 			: 0);
-	fprintf(f, "mayfly: run: %" PRIu64 " us\n", (now - result->start_tsc) * 1000 / host->tsc_khz);
+	fprintf(f, "mayfly: run: %" PRIu64 " us\n", (now - result->start_tsc) * 1000 / host->facts.tsc_khz);
 	fprintf(f, "mayfly: syscalls: %" PRIu64 ", %" PRIu64 " trapped\n", s.syscalls, s.lstar);
 	fprintf(f, "mayfly: demand faults: %" PRIu64 ", page-table gates: %" PRIu64 "\n", s.faults, s.gates);
 	fprintf(f, "mayfly: memory: %" PRIu64 " KiB resident of %" PRIu64 "\n", resident_kib(&vm->ram),

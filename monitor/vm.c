@@ -73,7 +73,7 @@ static int create_vcpu(struct vm *vm, const struct host *host, uint64_t lstar, s
 			{.index = MSR_TSC},
 		},
 	};
-	struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = host->xcr0}}};
+	struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = host->facts.xcr0}}};
 	int ret;
 
 	vm->vcpu = vm_ioctl(vm, vm->fd, KVM_CREATE_VCPU, 0);
@@ -82,7 +82,7 @@ static int create_vcpu(struct vm *vm, const struct host *host, uint64_t lstar, s
 	vm->run = mmap(NULL, RUN_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
 	if (vm->run == MAP_FAILED)
 		return err_set(err, errno, "cannot map the virtual CPU's state");
-	ret = vm_ioctl(vm, vm->vcpu, KVM_SET_CPUID2, (unsigned long)host->cpuid);
+	ret = vm_ioctl(vm, vm->vcpu, KVM_SET_CPUID2, (unsigned long)&host->facts.cpuid);
 	if (ret < 0)
 		return err_set(err, -ret, "cannot set the guest's CPUID");
 	ret = vm_ioctl(vm, vm->vcpu, KVM_SET_XCRS, (unsigned long)&xcrs);

@@ -140,7 +140,6 @@ enum noxs_doorbell {
 	NOXS_DB_WAIT = 1,    /* control.wait says for what; returns when it is there */
 	NOXS_DB_CRASH = 2,   /* control.crash is filled in; does not return */
 	NOXS_DB_DISCARD = 3, /* control.discard: free RAM that may be given back */
-	NOXS_DB_RESOLVE = 4, /* reserved */
 	NOXS_DB_QUEUE = 16,
 	NOXS_DB_SLOTS = 512,
 };
@@ -311,7 +310,8 @@ struct noxs_crash {
 };
 
 struct noxs_discard {
-	uint64_t gpa, bytes; /* page-aligned, inside free RAM; reads as zero after */
+	/* Page-aligned, inside free RAM. (monitor) sets bytes to 0 if it reads as zero now. */
+	uint64_t gpa, bytes;
 };
 
 #define NOXS_MAX_UNKNOWN 32
@@ -339,6 +339,28 @@ struct noxs_control {
 #define NOXS_OFF(type, member, off) \
 	_Static_assert(offsetof(struct type, member) == (off), #type "." #member " moved")
 
+NOXS_OFF(noxs_page, clock, 0x10);
+NOXS_OFF(noxs_page, seed, 0x38);
+NOXS_OFF(noxs_page, ram_bytes, 0x58);
+NOXS_OFF(noxs_page, entry, 0x88);
+NOXS_OFF(noxs_page, flags, 0xb0);
+NOXS_OFF(noxs_page, pid, 0xc0);
+NOXS_OFF(noxs_page, stream, 0xd0);
+NOXS_OFF(noxs_page, region, 0xf0);
+NOXS_OFF(noxs_page, device, 0x3f0);
+NOXS_OFF(noxs_page, exe, 0x7f0);
+NOXS_OFF(noxs_page, cwd, 0x8f0);
+NOXS_OFF(noxs_page, hostname, 0x9f0);
+NOXS_OFF(noxs_control, console.ring, 0x0);
+NOXS_OFF(noxs_control, console.state, 0x180);
+NOXS_OFF(noxs_control, wait, 0x198);
+NOXS_OFF(noxs_control, power, 0x1a8);
+NOXS_OFF(noxs_control, power.resume_rip, 0x1c8);
+NOXS_OFF(noxs_control, discard, 0x1d0);
+NOXS_OFF(noxs_control, stats, 0x1e0);
+NOXS_OFF(noxs_control, crash, 0x310);
+NOXS_OFF(noxs_ring, tail, 0x40);
+NOXS_OFF(noxs_regs, rip, 0x80);
 NOXS_OFF(noxs_kernel, entry, 0x18);
 NOXS_OFF(noxs_kernel, lstar, 0x20);
 NOXS_OFF(noxs_kernel, gate, 0x30);

@@ -214,7 +214,6 @@ uk_vector_\n:
 	jmp	uk_vector_common
 	.endm
 
-	.text
 	VECTOR 0, 0
 	VECTOR 1, 0
 	VECTOR 2, 0
@@ -384,7 +383,7 @@ uk_user_fault:
 	mov	$-14, %rax
 	ret
 
-	.section .rodata
+	.section .rodata.entry, "a"
 	.align 8
 uk_kstack_end:
 	.quad	KSTACK_END
