@@ -98,7 +98,7 @@ $(B)/mayfly: $(MON_OBJ)
 IMG_LIBS := -l:libdw.a -l:libelf.a -l:libnettle.a -l:libjansson.a -lz -lZydis
 IMG_SRC  := $(wildcard monitor/image/*.c)
 BT_SRC   := $(wildcard monitor/backtrace/*.c)
-HELPER_FLAGS := $(WARN) -O2 -g -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+HELPER_FLAGS := $(WARN) -O2 -g -D_GNU_SOURCE= -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 
 $(B)/monitor/image/%.o: monitor/image/%.c
 	$(dir)
@@ -137,13 +137,13 @@ GUEST_FLAGS := -std=gnu17 -Wall -O1 -g -static
 $(B)/tests/unit/%: tests/unit/%.c $(OURS)
 	$(dir)
 	$(call say,TEST,$<)
-	$(Q)$(CC) $(WARN) -O1 -g -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	$(Q)$(CC) $(WARN) -O1 -g -D_GNU_SOURCE= -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 		-o $@ $< $(call sources,$<) $(TEST_LIBS)
 
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(OURS)
 	$(dir)
 	$(call say,FUZZ,$<)
-	$(Q)$(CLANG) -std=gnu17 -O1 -g -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
+	$(Q)$(CLANG) -std=gnu17 -O1 -g -D_GNU_SOURCE= -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -o $@ $< $(call sources,$<) $(filter-out -lcmocka,$(TEST_LIBS))
 
 define guest_rule

@@ -108,7 +108,7 @@ int prepared_check(const struct prepared_header *h, uint64_t file_bytes)
 			return -EINVAL;
 		last = s->vaddr + s->mem_bytes;
 	}
-	if (h->entry >= last || h->brk > room || (h->brk & mask) || h->phdr > last)
+	if (h->entry >= last || h->brk < last || h->brk > room || (h->brk & mask) || h->phdr > last)
 		return -EINVAL;
 	return 0;
 }
