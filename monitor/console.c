@@ -105,18 +105,26 @@ int console_drain(struct console *c, struct err *err)
 	return more < 0 ? more : out + more;
 }
 
+/* Bytes of input the guest has not taken yet, or -EPROTO. */
+static int unread(const struct console *c, struct err *err)
+{
+	uint32_t n = c->tail - __atomic_load_n(&ring(c, NOXS_STDIN)->head, __ATOMIC_ACQUIRE);
+
+	if (n > NOXS_STDIN_BYTES)
+		return err_set(err, EPROTO, "the guest broke its console: it took input it was not given");
+	return (int)n;
+}
+
 /* Reads what stdin has into the ring; only called when the guest asked for input. */
 static int fill(struct console *c, struct err *err)
 {
 	struct noxs_ring *r = ring(c, NOXS_STDIN);
-	uint32_t used = c->tail - __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
-	uint32_t at = c->tail & (NOXS_STDIN_BYTES - 1), room = NOXS_STDIN_BYTES - used;
+	int used = unread(c, err);
+	uint32_t at = c->tail & (NOXS_STDIN_BYTES - 1), room = NOXS_STDIN_BYTES - (uint32_t)used;
 	ssize_t n;
 
-	if (used > NOXS_STDIN_BYTES)
-		return err_set(err, EPROTO, "the guest broke its console: it took input it was not given");
-	if (!room)
-		return 0;
+	if (used < 0 || !room)
+		return used < 0 ? used : 0;
 	struct iovec iov[2] = {
 		{c->guest->ring[NOXS_STDIN] + at, room},
 		{c->guest->ring[NOXS_STDIN], 0},
@@ -142,19 +150,23 @@ static int fill(struct console *c, struct err *err)
 	return 0;
 }
 
-static uint32_t ready(const struct console *c, uint32_t events, struct err *err)
+/* Those of events that are there, or -EPROTO. */
+static int ready(const struct console *c, uint32_t events, struct err *err)
 {
+	int in = unread(c, err), out = available(c, NOXS_STDOUT, err), more = available(c, NOXS_STDERR, err);
 	uint32_t is = 0;
 
-	if (c->eof || c->tail != __atomic_load_n(&ring(c, NOXS_STDIN)->head, __ATOMIC_ACQUIRE))
+	if (in < 0 || out < 0 || more < 0)
+		return -EPROTO;
+	if (in || c->eof)
 		is |= NOXS_EV_STDIN;
-	if (c->error[NOXS_STDOUT] || available(c, NOXS_STDOUT, err) < (int)NOXS_STDOUT_BYTES)
+	if (c->error[NOXS_STDOUT] || out < (int)NOXS_STDOUT_BYTES)
 		is |= NOXS_EV_STDOUT;
-	if (c->error[NOXS_STDERR] || available(c, NOXS_STDERR, err) < (int)NOXS_STDERR_BYTES)
+	if (c->error[NOXS_STDERR] || more < (int)NOXS_STDERR_BYTES)
 		is |= NOXS_EV_STDERR;
 	if (!console_pending(c))
 		is |= CONSOLE_EV_FLUSHED;
-	return is & events;
+	return (int)(is & events);
 }
 
 static int64_t now_ns(void)
@@ -171,13 +183,12 @@ int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, const s
 	int64_t deadline = timeout_ns < 0 ? -1 : now_ns() + timeout_ns;
 
 	for (;;) {
-		int ret = console_drain(c, err);
-		uint32_t is = ret < 0 ? 0 : ready(c, events, err);
+		int ret = console_drain(c, err), is = ret < 0 ? ret : ready(c, events, err);
 		struct timespec t, *tp = NULL;
 		struct pollfd p[NOXS_NSTREAMS];
 
-		if (ret < 0 || is)
-			return ret < 0 ? ret : (int)(is & INT32_MAX);
+		if (is)
+			return is;
 		for (int s = 0; s < NOXS_NSTREAMS; s++) {
 			bool want = s == NOXS_STDIN ? (events & NOXS_EV_STDIN) && !c->eof
 						    : !c->error[s] && available(c, s, err) > 0;

@@ -34,7 +34,7 @@ int console_drain(struct console *c, struct err *err);
 bool console_pending(const struct console *c);
 
 /* A further event for console_wait: all output has been passed on. */
-#define CONSOLE_EV_FLUSHED 0x80000000u
+#define CONSOLE_EV_FLUSHED 0x40000000u
 
 /*
  * console_wait: serve the console until one of events (enum noxs_event) is there or
