@@ -68,7 +68,7 @@ $(B)/unikernel.bin: $(B)/unikernel.elf
 	$(Q)objcopy -O binary $< $@
 
 # ---- the monitor: what a start waits for, static, musl ----
-MON_FLAGS := $(WARN) -O2 -g -fno-pie -D_FILE_OFFSET_BITS=64 -DMAYFLY_VERSION='"$(VERSION)"' \
+MON_FLAGS := $(WARN) -O2 -g -fpie -D_FILE_OFFSET_BITS=64 -DMAYFLY_VERSION='"$(VERSION)"' \
 	-idirafter $(B)/uapi
 MON_SRC := $(wildcard monitor/*.c)
 MON_OBJ := $(MON_SRC:%.c=$(B)/%.o) $(B)/monitor/kernel_image.o
@@ -89,9 +89,13 @@ $(B)/monitor/kernel_image.o: monitor/kernel_image.S $(B)/unikernel.bin
 	$(dir)
 	$(Q)$(CC) -DKERNEL_FILE='"$(B)/unikernel.bin"' -c -o $@ $<
 
+# A static PIE: musl-gcc knows only how to make a dynamic one, so its parts are named here.
+MUSL_LIB := /usr/lib/$(subst gnu,musl,$(shell $(CC) -print-multiarch))
 $(B)/mayfly: $(MON_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(MUSL_CC) -static -no-pie -Wl,-z,noexecstack -Wl,-z,relro,-z,now -o $@ $(MON_OBJ)
+	$(Q)$(CC) -nostdlib -static-pie -Wl,-z,text,-z,noexecstack,-z,relro,-z,now -o $@ \
+		$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(MON_OBJ) $(MUSL_LIB)/libc.a \
+		$(shell $(CC) -print-libgcc-file-name) $(MUSL_LIB)/crtn.o
 
 # ---- the helpers: heavy libraries, run beside or before, glibc ----
 # What Debian has as an archive is linked in: a helper's start is part of a first run.
