@@ -191,12 +191,13 @@ fmt: ## format the C code
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 # ---- benchmarks ----
-BENCH := $(B)/bench/boot $(B)/bench/syscall $(B)/bench/hello
+BENCH := $(addprefix $(B)/bench/,boot memory syscall hello idle)
+$(B)/bench/boot $(B)/bench/memory: bench/stats.c monitor/json.c
 
 $(B)/bench/%: bench/%.c
 	$(dir)
 	$(call say,BENCH,$<)
-	$(Q)$(MUSL_CC) -std=gnu17 -Wall -Wextra -O2 -g -static -o $@ $<
+	$(Q)$(MUSL_CC) -std=gnu17 -Wall -Wextra -O2 -g -static -o $@ $(filter %.c,$^)
 
 bench-build: all $(BENCH)
 

@@ -139,7 +139,8 @@ int cmd_doctor(int argc, char **argv)
 	if (optind < argc)
 		return cmd_usage("doctor", "it takes no arguments, but got %s", argv[optind]);
 
-	doctor_run_checks(&doctor);
+	doctor_kvm_checks(&doctor);
+	doctor_file_checks(&doctor);
 	doctor_host_checks(&doctor);
 	doctor_net_checks(&doctor);
 	if (json)

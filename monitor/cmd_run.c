@@ -206,7 +206,7 @@ static int conclude(const struct settings *s, const struct vm *vm, const struct 
 		break;
 	}
 	/* The program was told that it had written this, but it went nowhere. */
-	if (error && console_pending(console) && r->status == 0) {
+	if (error && console->bytes_lost && r->status == 0) {
 		if (error == EPIPE)
 			return SIGPIPE_EXIT;
 		fprintf(stderr, "mayfly: cannot write the output of %s: %s\n", s->guest.path, strerror(error));

@@ -74,6 +74,8 @@ static int drain(struct console *c, int stream, struct err *err)
 		if (n <= 0)
 			return n < 0 ? n : moved;
 		if (c->error[stream]) {
+			if (stream == NOXS_STDOUT)
+				c->bytes_lost += (uint64_t)n;
 			consumed(c, stream, (uint32_t)n);
 			continue;
 		}

@@ -22,6 +22,7 @@ struct console {
 	bool eof;
 	int error[NOXS_NSTREAMS];     /* errno of a stream that has failed */
 	uint64_t bytes_out, bytes_in;
+	uint64_t bytes_lost; /* of stdout, to its error */
 };
 
 void console_init(struct console *c, struct guest *guest);

@@ -1,29 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doctor.c: what `mayfly run` needs of a machine; see doctor.h.
+ * doctor.c: KVM: is it there, can it do what we need, does a VM run; see doctor.h.
  *
  * The checks use the functions that a run uses, so that they cannot pass where it would
  * fail. Only what is cached is asked anew: it may not be true any more.
  */
-#define _GNU_SOURCE
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <spawn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/kvm.h>
 
 #include "doctor.h"
-#include "end.h"
-#include "host.h"
+#include "guest.h"
+#include "vm.h"
+#include "x86_cpuid.h"
+#include "x86_machine.h"
+#include "x86_paging.h"
+
+#define PROBE_PAGES 32
+#define PROBE_VALUE 0x796c6679616d2121ull
+#define PROBE_LIMIT 2    /* seconds: a guest that never exits must not hang the doctor */
+#define LEAST_KHZ   1000 /* anything below is not a TSC */
 
 /* ---- /dev/kvm ---- */
 
@@ -194,133 +203,152 @@ static bool check_capabilities(struct doctor *d, int kvm)
 	return !fails;
 }
 
-/* ---- what stands beside the executable, and the run directory ---- */
+/*
+ * ---- a VM, made as a run does ----
+ * Its one page of code runs at ring 3, as all that mayfly's guests do, and writes a value
+ * to the doorbell. That it arrives proves page tables, segments, CPUID, MSRs and exits.
+ */
 
-/* Does it start at all (its shared libraries may be missing)? It has nowhere to write to. */
-static bool helper_starts(const char *path)
+static bool check_cpu(struct doctor *d, int kvm, struct host *host)
 {
-	extern char **environ;
-	char *argv[] = {(char *)path, "--help", NULL};
-	posix_spawn_file_actions_t actions;
-	int status = 0;
-	bool started;
-	pid_t pid;
+	struct kvm_cpuid2 *cpuid = (struct kvm_cpuid2 *)&host->facts.cpuid;
+	struct err err = {0};
 
-	posix_spawn_file_actions_init(&actions);
-	for (int fd = 0; fd <= 2; fd++)
-		posix_spawn_file_actions_addclose(&actions, fd);
-	started = !posix_spawn(&pid, path, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (!started)
+	cpuid->nent = HOST_MAX_CPUID;
+	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
+		doctor_add(d, "cpu-features", CHECK_FAIL,
+			   "KVM does not say what guests may see: %s", strerror(errno));
+		doctor_fix(d, "use a newer kernel");
 		return false;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return false;
-	/* 127 is the dynamic linker's. */
-	return WIFEXITED(status) && WEXITSTATUS(status) != 127;
+	}
+	if (cpuid_filter(cpuid, &host->facts.xcr0, &host->facts.xsave_bytes, &err)) {
+		doctor_add(d, "cpu-features", CHECK_FAIL, "%s", err.message);
+		doctor_fix(d, "if this is a virtual machine, give it its host's CPU model (QEMU: "
+			      "-cpu host)");
+		return false;
+	}
+	doctor_add(d, "cpu-features", CHECK_OK, "all that guests need; vectors up to %s",
+		   host->facts.xcr0 & 0x20   ? "AVX-512"
+		   : host->facts.xcr0 & 0x04 ? "AVX"
+					     : "SSE");
+	return true;
 }
 
-static void check_helper(struct doctor *d, const char *check, const char *name, bool needed,
-			 const char *purpose)
+/* RAM with the code and page tables for it. */
+static int build_memory(struct vm *vm, uint64_t *cr3, struct err *err)
 {
-	static const char *const places[] = {"%.*s/%s", "%.*s/../libexec/mayfly/%s"};
-	const enum check_status bad = needed ? CHECK_FAIL : CHECK_WARN;
-	char self[4096], path[4096 + 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	static const uint8_t code[] = {0x48, 0x89, 0x07}; /* mov %rax,(%rdi) */
+	struct pt_builder pt;
+	int ret = vm_reserve_ram(vm, PROBE_PAGES * NOXS_PAGE, err);
 
-	if (n < 0) {
-		doctor_add(d, check, bad, "cannot look for it: /proc/self/exe: %s",
-			   strerror(errno));
-		doctor_fix(d, "as root: mount -t proc proc /proc");
-		return;
-	}
-	self[n] = 0;
-	n = strrchr(self, '/') - self;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), places[i], (int)n, self, name);
-		if (access(path, X_OK))
-			continue;
-		if (helper_starts(path)) {
-			doctor_add(d, check, CHECK_OK, "%s", path);
-			return;
-		}
-		doctor_add(d, check, bad, "%s is there but does not start", path);
-		doctor_fix(d, "see what ldd says is missing: ldd %s", path);
-		return;
-	}
-	doctor_add(d, check, bad, "%s is neither in %.*s nor in its ../libexec/mayfly: %s", name,
-		   (int)n, self, purpose);
-	doctor_fix(d, "run make, or install mayfly again");
+	if (ret)
+		return ret;
+	memcpy(gmem_at(&vm->ram, NOXS_GPA_RAM, sizeof(code)), code, sizeof(code));
+	ret = pt_init(&pt, &vm->ram, NOXS_GPA_RAM + NOXS_PAGE, (PROBE_PAGES - 1) * NOXS_PAGE);
+	if (!ret)
+		ret = pt_map(&pt, NOXS_GVA_MIN, NOXS_GPA_RAM, NOXS_PAGE, PT_USER | PT_EXEC);
+	if (!ret)
+		ret = pt_map(&pt, NOXS_GVA_DOORBELL, NOXS_GPA_DOORBELL, NOXS_PAGE,
+			     PT_USER | PT_WRITE);
+	*cr3 = pt.root;
+	return ret ? err_set(err, -ret, "cannot build page tables") : 0;
 }
 
-static void check_run_dir(struct doctor *d)
+static void on_alarm(int sig)
 {
-	static const char name[] = "run-directory";
-	const char *path = host_run_dir();
-	int fd = host_open_run_dir(), file, error;
-	struct stat st;
+	(void)sig; /* it only has to end KVM_RUN */
+}
 
-	if (fd < 0) {
-		error = errno;
-		if (lstat(path, &st))
-			doctor_add(d, name, CHECK_WARN,
-				   "%s cannot be made (%s): every start prepares "
-				   "its image anew",
-				   path, strerror(error));
-		else
-			doctor_add(d, name, CHECK_WARN,
-				   "%s is not used: owner %u, mode %03o; every "
-				   "start prepares its image anew",
-				   path, (unsigned)st.st_uid, st.st_mode & 0777);
-		doctor_fix(d,
-			   "make a directory that only you can write into, and say where: mkdir -m "
-			   "700 DIR && export MAYFLY_RUN_DIR=DIR");
+static int run_probe(struct vm *vm, uint64_t cr3, struct err *err)
+{
+	static const struct noxs_kernel probe = {.entry = NOXS_GVA_MIN};
+	struct sigaction act = {.sa_handler = on_alarm}, old;
+	struct kvm_run *run = vm->run;
+	uint64_t value;
+	int ret;
+
+	machine_sregs(&run->s.regs.sregs, cr3);
+	machine_regs(&run->s.regs.regs, &probe);
+	run->s.regs.regs.rax = PROBE_VALUE;
+	run->s.regs.regs.rdi = NOXS_GVA_DOORBELL;
+	run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+	sigaction(SIGALRM, &act, &old);
+	setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_sec = PROBE_LIMIT}, NULL);
+	ret = vm_ioctl(vm, vm->vcpu, KVM_RUN, 0);
+	setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+	sigaction(SIGALRM, &old, NULL);
+	if (ret == -EINTR)
+		return err_set(err, 0, "the virtual CPU did not get to its end in %d s",
+			       PROBE_LIMIT);
+	if (ret < 0)
+		return err_set(err, -ret, "cannot run the virtual CPU");
+	memcpy(&value, run->mmio.data, sizeof(value));
+	if (run->exit_reason != KVM_EXIT_MMIO || run->mmio.phys_addr != NOXS_GPA_DOORBELL ||
+	    run->mmio.len != sizeof(value) || value != PROBE_VALUE)
+		return err_set(err, 0, "the virtual CPU stopped for the wrong reason (%u)",
+			       run->exit_reason);
+	return 0;
+}
+
+static double ms_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - start->tv_sec) * 1e3 +
+	       (double)(now.tv_nsec - start->tv_nsec) / 1e6;
+}
+
+static void check_run(struct doctor *d, int kvm, const struct host *host)
+{
+	struct vm vm = {.kvm = kvm, .fd = -1, .vcpu = -1};
+	struct err err = {0};
+	struct timespec start;
+	uint64_t cr3;
+	int khz = 0, ret;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	ret = build_memory(&vm, &cr3, &err);
+	if (!ret)
+		ret = vm_create(&vm, host, guest_kernel()->lstar, &err);
+	if (!ret)
+		ret = run_probe(&vm, cr3, &err);
+	if (!ret) {
+		doctor_add(d, "vm-run", CHECK_OK, "made a VM and ran it at ring 3, in %.2f ms",
+			   ms_since(&start));
+		khz = ioctl(vm.vcpu, KVM_GET_TSC_KHZ, 0);
 	} else {
-		file = openat(fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		error = errno;
-		fstat(fd, &st);
-		if (file >= 0) {
-			doctor_add(d, name, CHECK_OK, "%s (owner %u, mode %03o)", path,
-				   (unsigned)st.st_uid, st.st_mode & 0777);
-			close(file);
-		} else {
-			doctor_add(d, name, CHECK_WARN,
-				   "%s keeps no files (%s): every start prepares "
-				   "its image anew",
-				   path, strerror(error));
-			doctor_fix(d, "give it room on tmpfs, ext4, xfs or btrfs: export "
-				      "MAYFLY_RUN_DIR=DIR");
-		}
+		doctor_add(d, "vm-run", CHECK_FAIL, "%s", err.message);
+		doctor_fix(d, "see what the kernel says of it: dmesg | grep -i kvm");
 	}
-
-	if (end_orphans_are_reaped(fd)) {
-		doctor_add(d, "teardown", CHECK_OK,
-			   "asynchronous: nobody waits for a VM's destruction");
-	} else {
-		doctor_add(d, "teardown", CHECK_WARN,
-			   "synchronous: the end of a run waits for the VM's "
-			   "destruction, about 0.4 ms");
-		doctor_fix(
-		    d, "run a program once, for then it is tried out; if it stays so, PID 1 here "
-		       "does not reap orphans: docker run --init");
+	if (!ret && khz >= LEAST_KHZ) {
+		doctor_add(d, "vm-tsc", CHECK_OK, "%.3f GHz", khz / 1e6);
+	} else if (!ret) {
+		doctor_add(d, "vm-tsc", CHECK_FAIL, "KVM does not tell the TSC's frequency");
+		doctor_fix(d, "use a newer kernel, or a machine whose TSC is stable");
 	}
-	if (fd >= 0)
-		close(fd);
+	/* All of it is released by hand: the doctor goes on. */
+	if (vm.run && vm.run != MAP_FAILED)
+		munmap(vm.run, NOXS_PAGE);
+	if (vm.vcpu >= 0)
+		close(vm.vcpu);
+	if (vm.fd >= 0)
+		close(vm.fd);
+	if (vm.ram.host)
+		munmap(vm.ram.host, vm.ram.bytes);
 }
 
-void doctor_run_checks(struct doctor *d)
+void doctor_kvm_checks(struct doctor *d)
 {
+	static struct host host;
 	int kvm = check_device(d);
 
-	if (kvm >= 0 && check_api(d, kvm)) {
+	if (kvm < 0)
+		return;
+	if (check_api(d, kvm)) {
 		check_kind(d);
-		if (check_capabilities(d, kvm))
-			doctor_vm_checks(d, kvm);
+		if (check_capabilities(d, kvm) && check_cpu(d, kvm, &host))
+			check_run(d, kvm, &host);
 	}
-	if (kvm >= 0)
-		close(kvm);
-	check_helper(d, "helper-image", "mayfly-image", true, "no image can be prepared");
-	check_helper(d, "helper-backtrace", "mayfly-backtrace", false,
-		     "crashes are reported without function names");
-	check_run_dir(d);
+	close(kvm);
 }

@@ -37,11 +37,11 @@ void doctor_fix(struct doctor *d, const char *fmt, ...) __attribute__((format(pr
 /* First line of a file, without its newline. False, and text empty, if it cannot be read. */
 bool doctor_read(const char *path, char *text, size_t size);
 
-/* That a VM can be made, and runs; kvm is the open /dev/kvm. */
-void doctor_vm_checks(struct doctor *d, int kvm);
+/* KVM, the CPU, a VM that really runs. */
+void doctor_kvm_checks(struct doctor *d);
 
-/* What `mayfly run` needs: KVM, CPU, a VM that really runs, the helpers, the run directory. */
-void doctor_run_checks(struct doctor *d);
+/* The helpers and the run directory. */
+void doctor_file_checks(struct doctor *d);
 
 /* What bears on how many VMs fit and how fast they are: memory, limits, cgroups, clock. */
 void doctor_host_checks(struct doctor *d);

@@ -276,7 +276,8 @@ static void describe_stream(struct noxs_stream_info *info, int fd)
 	struct winsize size;
 	struct stat st;
 
-	if (fstat(fd, &st)) {
+	/* main() put an O_PATH descriptor where a stream was closed. */
+	if (fstat(fd, &st) || (fcntl(fd, F_GETFL) & O_PATH)) {
 		info->flags = NOXS_STREAM_CLOSED;
 	} else if (S_ISCHR(st.st_mode) && !ioctl(fd, TIOCGWINSZ, &size)) {
 		info->flags = NOXS_STREAM_TTY;
@@ -391,6 +392,7 @@ int guest_build(struct guest *guest, struct vm *vm, const struct host *host,
 	guest->page = gmem_at(ram, l.noxs, NOXS_PAGE);
 	guest->control = gmem_at(ram, l.control, NOXS_PAGE);
 	guest->cr3 = l.tables;
+	guest->free_gpa = l.free;
 	guest->kernel = guest_kernel();
 	guest->image_base = l.base;
 	guest->ring[NOXS_STDIN] = gmem_at(ram, l.stdin_ring, NOXS_STDIN_BYTES);

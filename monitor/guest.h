@@ -22,10 +22,13 @@ struct guest_options {
 
 /* Where in RAM things are that the monitor uses while the guest runs. */
 struct guest {
-	struct noxs_page *page;       /* ours: the guest cannot write it */
+	/* Read-only to ring 3, but a hostile guest has a ring 0 to itself: after the guest has
+	 * run, what stands there is not to be trusted either. */
+	struct noxs_page *page;
 	struct noxs_control *control; /* the guest's: copy once, then check */
 	uint8_t *ring[NOXS_NSTREAMS];
 	uint64_t cr3;
+	uint64_t free_gpa; /* free RAM starts here */
 	const struct noxs_kernel *kernel;
 	uint64_t image_base; /* load bias of the program */
 };

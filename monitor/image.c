@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ int helper_run(const char *name, char **argv, const int *fds, int nfds, struct e
 	extern char **environ;
 	posix_spawn_file_actions_t actions;
 	char path[4096 + 64];
-	int ret = helper_path(name, path, sizeof(path), err), status;
+	int ret = helper_path(name, path, sizeof(path), err), status, high[HELPER_MAX_FDS];
 	pid_t pid;
 
 	if (ret)
@@ -68,11 +69,12 @@ int helper_run(const char *name, char **argv, const int *fds, int nfds, struct e
 	posix_spawn_file_actions_init(&actions);
 	for (int i = 0; i < nfds; i++) {
 		/* Out of the way first: fds[1] may be 3. */
-		int high = fcntl(fds[i], F_DUPFD_CLOEXEC, 3 + nfds);
-
-		posix_spawn_file_actions_adddup2(&actions, high, 3 + i);
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3 + nfds);
+		posix_spawn_file_actions_adddup2(&actions, high[i], 3 + i);
 	}
 	ret = posix_spawn(&pid, path, &actions, NULL, argv, environ);
+	for (int i = 0; i < nfds; i++)
+		close(high[i]);
 	posix_spawn_file_actions_destroy(&actions);
 	if (ret)
 		return err_set(err, ret, "cannot run the helper %s", path);
@@ -152,6 +154,8 @@ static int prepare(struct image *image, const char *path, int elf, int run_dir, 
 			 (char *)path, NULL};
 	int status;
 
+	/* A file that grows too large is to be an error, not the end of us. */
+	signal(SIGXFSZ, SIG_IGN);
 	image->fd = -1;
 	if (run_dir >= 0)
 		image->fd = openat(run_dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c: mayfly's command line: finds the verb. */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 
@@ -67,8 +70,18 @@ static const struct {
 	{"-h", cmd_help},
 };
 
+/* A closed stream's number must not become a VM's or a file's, which the guest would then
+ * write to: something that can be neither read nor written takes its place. */
+static void hold_streams(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_PATH | O_CLOEXEC) != fd)
+			_exit(ERR_EXIT_SELF);
+}
+
 int main(int argc, char **argv)
 {
+	hold_streams();
 	if (argc < 2) {
 		fputs(help, stderr);
 		return ERR_EXIT_SELF;

@@ -233,10 +233,11 @@ static int wait_for_guest(struct loop *l)
 		if (ret || until == wait.deadline_ns)
 			break;
 	}
+	/* Before signals come in again: one that does now is to end the next KVM_RUN. */
+	l->vm->run->immediate_exit = 0;
 	hold_signals(l, false);
 	if (ret < 0)
 		return ret;
-	l->vm->run->immediate_exit = 0;
 	__atomic_store_n(&l->guest->control->wait.ready, (uint32_t)ret, __ATOMIC_RELEASE);
 	/* The host may have slept or been adjusted meanwhile. */
 	guest_set_clock(&l->guest->page->clock, l->tsc_khz);
@@ -252,7 +253,7 @@ static void discard(struct loop *l)
 	struct noxs_discard range = control->discard;
 	void *at = gmem_at(&l->vm->ram, range.gpa, range.bytes);
 
-	if (!at || range.gpa < l->guest->page->free_gpa || ((range.gpa | range.bytes) & (NOXS_PAGE - 1)))
+	if (!at || range.gpa < l->guest->free_gpa || ((range.gpa | range.bytes) & (NOXS_PAGE - 1)))
 		return;
 	if (!madvise(at, range.bytes, MADV_DONTNEED))
 		control->discard.bytes = 0; /* done */

@@ -30,8 +30,13 @@ int vm_open_kvm(struct err *err)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
-	if (fd >= 0)
+	if (fd >= 0 && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION)
 		return fd;
+	if (fd >= 0) {
+		close(fd);
+		return err_set(err, 0, "/dev/kvm is not KVM's device, or not of API version %d; 'mayfly doctor' tells more",
+			       KVM_API_VERSION);
+	}
 	if (errno == ENOENT)
 		return err_set(err, ENOENT, "cannot open /dev/kvm: load a KVM module (modprobe kvm-intel or kvm-amd), or give the container --device /dev/kvm");
 	if (errno == EACCES)

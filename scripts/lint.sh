@@ -52,7 +52,7 @@ owners() {
 		no_match '#include <(libelf|gelf|elfutils|dwarf|Zydis|nettle)' monitor/*.[ch] unikernel/*.[ch] noxs/*.h
 }
 tables() { diff <(scripts/syscalls.sh) unikernel/SYSCALLS.md; }
-marks() { no_match 'TODO|FIXME|XXX|HACK' "${c_files[@]}" "${sh_files[@]/scripts\/lint.sh/.ci\/run}"; }
+marks() { no_match '\b(TODO|FIXME|XXX|HACK)\b' "${c_files[@]}" "${sh_files[@]/scripts\/lint.sh/.ci\/run}"; }
 
 check "clang-format" format
 check "shellcheck" shell

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inspect.c: `mayfly-image inspect`; see inspect.h. */
-#define _GNU_SOURCE 1 /* memmem */
+#define _GNU_SOURCE /* memmem */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store.c: reads programs, writes and publishes prepared images; see store.h. */
-#define _GNU_SOURCE 1 /* O_TMPFILE and friends */
+#define _GNU_SOURCE /* O_TMPFILE and friends */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

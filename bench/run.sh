@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh [--build DIR] [--full]
+#
+# All benchmarks, one after the other; a minute with the short defaults, some minutes with
+# --full. For one of them and its options see bench/README.md.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=$here/../build runs=100 repeats=3 rounds=3
+while [ $# -gt 0 ]; do
+	case $1 in
+	--build) build=${2:?--build DIR} && shift ;;
+	--full) runs=1000 repeats=15 rounds=9 ;;
+	*) sed -n '4,7s/^# \{0,1\}//p' "$0" && exit 2 ;;
+	esac
+	shift
+done
+export MAYFLY=$build/mayfly BENCH=$build/bench PROGRAMS=$build/tests/programs
+
+title() {
+	printf '\n== %s ==\n' "$*"
+}
+
+title 'boot: one program, start to end'
+"$here/boot.sh" --runs "$runs"
+title 'boot, back to back: no pause between samples'
+"$here/boot.sh" --runs "$runs" --back-to-back --no-runc --no-docker --no-published
+title 'system calls'
+"$here/syscall.sh" --runs "$repeats"
+title 'computing'
+"$here/cpu.sh" --runs "$repeats"
+title 'memory of a running program'
+"$here/memory.sh" --rounds "$rounds"
