@@ -35,13 +35,13 @@
 #define DEFAULT_PAUSE_US 2000
 
 static const char help[] =
-    "Usage: boot [OPTION]... NAME[,every=N][,forget=DIR] COMMAND [ARG]... [';' NAME ...]...\n"
-    "  --runs N         rounds (200); a subject with every=N takes part in each Nth\n"
-    "  --pause US       sleep before each sample (2000)\n"
-    "  --back-to-back   no pause: the next start meets the end of the last\n"
-    "  --json           one JSON document\n"
-    "  --kvm TEXT       kind of KVM, for the report\n"
-    "forget=DIR removes the prepared images (id-*, sha256-*) from DIR before each sample.\n";
+	"Usage: boot [OPTION]... NAME[,every=N][,forget=DIR] COMMAND [ARG]... [';' NAME ...]...\n"
+	"  --runs N         rounds (200); a subject with every=N takes part in each Nth\n"
+	"  --pause US       sleep before each sample (2000)\n"
+	"  --back-to-back   no pause: the next start meets the end of the last\n"
+	"  --json           one JSON document\n"
+	"  --kvm TEXT       kind of KVM, for the report\n"
+	"forget=DIR removes the prepared images (id-*, sha256-*) from DIR before each sample.\n";
 
 struct subject {
 	const char *name, *forget;
@@ -307,13 +307,13 @@ static void parse_subjects(struct bench *b, char **argv)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"runs", required_argument, NULL, 'r'},
-	    {"pause", required_argument, NULL, 'p'},
-	    {"back-to-back", no_argument, NULL, 'b'},
-	    {"json", no_argument, NULL, 'j'},
-	    {"kvm", required_argument, NULL, 'k'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
+		{"runs", required_argument, NULL, 'r'},
+		{"pause", required_argument, NULL, 'p'},
+		{"back-to-back", no_argument, NULL, 'b'},
+		{"json", no_argument, NULL, 'j'},
+		{"kvm", required_argument, NULL, 'k'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	struct bench b = {.runs = DEFAULT_RUNS, .pause_us = DEFAULT_PAUSE_US, .kvm = "unknown"};
 	int opt;

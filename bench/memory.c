@@ -211,9 +211,9 @@ static void parse_subjects(struct bench *b, char **argv)
 static void parse(struct bench *b, int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"count", required_argument, NULL, 'c'},  {"rounds", required_argument, NULL, 'r'},
-	    {"settle", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
-	    {"kvm", required_argument, NULL, 'k'},    {NULL, 0, NULL, 0},
+		{"count", required_argument, NULL, 'c'},  {"rounds", required_argument, NULL, 'r'},
+		{"settle", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+		{"kvm", required_argument, NULL, 'k'},    {NULL, 0, NULL, 0},
 	};
 	int opt;
 

@@ -53,9 +53,9 @@ static uint64_t push(struct stack *s, const void *data, size_t n)
 	return s->gva;
 }
 
-uint64_t args_build(void *stack, size_t bytes, uint64_t top, char *const argv[],
-		    char *const envp[], const char *exe, const uint8_t random[16],
-		    const struct args_aux *aux, size_t naux)
+uint64_t args_build(void *stack, size_t bytes, uint64_t top, char *const argv[], char *const envp[],
+		    const char *exe, const uint8_t random[16], const struct args_aux *aux,
+		    size_t naux)
 {
 	struct stack s = {.host = (char *)stack + bytes, .gva = top, .left = bytes};
 	size_t argc = count(argv), envc = count(envp), words = 1 + argc + 1 + envc + 1;

@@ -25,8 +25,8 @@ size_t args_bytes(char *const argv[], char *const envp[]);
  * AT_RANDOM, AT_EXECFN, AT_PLATFORM and AT_NULL are added.
  * Returns rsp (guest address of argc, 16-aligned), or 0 if it does not fit.
  */
-uint64_t args_build(void *stack, size_t bytes, uint64_t top, char *const argv[],
-		    char *const envp[], const char *exe, const uint8_t random[16],
-		    const struct args_aux *aux, size_t naux);
+uint64_t args_build(void *stack, size_t bytes, uint64_t top, char *const argv[], char *const envp[],
+		    const char *exe, const uint8_t random[16], const struct args_aux *aux,
+		    size_t naux);
 
 #endif

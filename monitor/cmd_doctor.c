@@ -11,23 +11,23 @@
 #include "json.h"
 
 static const char help[] =
-    "Usage: mayfly doctor [--json]\n"
-    "Checks this machine, and says how to fix what is missing.\n"
-    "\n"
-    "      --json           print an array of {name, status, found, fix}\n"
-    "      --help           this text\n"
-    "\n"
-    "Exit status: 0 if 'mayfly run' works here (there may be warnings), 1 if something\n"
-    "that it needs fails, 125 if the checks could not be made.\n";
+	"Usage: mayfly doctor [--json]\n"
+	"Checks this machine, and says how to fix what is missing.\n"
+	"\n"
+	"      --json           print an array of {name, status, found, fix}\n"
+	"      --help           this text\n"
+	"\n"
+	"Exit status: 0 if 'mayfly run' works here (there may be warnings), 1 if something\n"
+	"that it needs fails, 125 if the checks could not be made.\n";
 
 #define EXIT_NEEDED 1
 
 static const struct {
 	const char *text, *colour;
 } status_text[] = {
-    [CHECK_OK] = {"ok", "\033[32m"},
-    [CHECK_WARN] = {"warn", "\033[33m"},
-    [CHECK_FAIL] = {"fail", "\033[31m"},
+	[CHECK_OK] = {"ok", "\033[32m"},
+	[CHECK_WARN] = {"warn", "\033[33m"},
+	[CHECK_FAIL] = {"fail", "\033[31m"},
 };
 
 void doctor_add(struct doctor *d, const char *name, enum check_status status, const char *fmt, ...)
@@ -118,9 +118,9 @@ static void print_json(const struct doctor *d)
 int cmd_doctor(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"json", no_argument, NULL, 'j'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	static struct doctor doctor;
 	bool json = false;

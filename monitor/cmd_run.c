@@ -136,8 +136,12 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 			break;
 		case 'w':
 			s->guest.cwd = optarg;
-			if (*optarg != '/' || strlen(optarg) >= sizeof(((struct noxs_page *)0)->cwd))
-				ret = err_set(err, 0, "--workdir %s: give an absolute path of less than 256 bytes", optarg);
+			if (*optarg != '/' ||
+			    strlen(optarg) >= sizeof(((struct noxs_page *)0)->cwd))
+				ret = err_set(err, 0,
+					      "--workdir %s: give an absolute path of less than "
+					      "256 bytes",
+					      optarg);
 			break;
 		case NAME:
 			s->guest.hostname = optarg;
@@ -161,10 +165,12 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 			fputs(help, stdout);
 			return 1;
 		case ':':
-			ret = err_set(err, 0, "%s needs a value; try 'mayfly run --help'", argv[optind - 1]);
+			ret = err_set(err, 0, "%s needs a value; try 'mayfly run --help'",
+				      argv[optind - 1]);
 			break;
 		default:
-			ret = err_set(err, 0, "there is no option %s; try 'mayfly run --help'", argv[optind - 1]);
+			ret = err_set(err, 0, "there is no option %s; try 'mayfly run --help'",
+				      argv[optind - 1]);
 		}
 	}
 	if (!ret && optind == argc)
@@ -183,7 +189,8 @@ static int check_memory(uint64_t *bytes, struct err *err)
 		return err_set(err, 0, "--memory 0: a VM needs memory");
 	if (*bytes > host)
 		return err_set(err, 0, "--memory %lluM is more than this machine's %lluM",
-			       (unsigned long long)(*bytes >> 20), (unsigned long long)(host >> 20));
+			       (unsigned long long)(*bytes >> 20),
+			       (unsigned long long)(host >> 20));
 	*bytes = (*bytes + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1);
 	return 0;
 }
@@ -196,7 +203,8 @@ static int conclude(const struct settings *s, const struct vm *vm, const struct 
 
 	switch (r->end) {
 	case RUN_TIMEOUT:
-		fprintf(stderr, "mayfly: %s was ended at its time limit (--timeout)\n", s->guest.path);
+		fprintf(stderr, "mayfly: %s was ended at its time limit (--timeout)\n",
+			s->guest.path);
 		return EXIT_TIMEOUT;
 	case RUN_SIGNAL:
 		return 128 + r->signal;
@@ -209,7 +217,8 @@ static int conclude(const struct settings *s, const struct vm *vm, const struct 
 	if (error && console->bytes_lost && r->status == 0) {
 		if (error == EPIPE)
 			return SIGPIPE_EXIT;
-		fprintf(stderr, "mayfly: cannot write the output of %s: %s\n", s->guest.path, strerror(error));
+		fprintf(stderr, "mayfly: cannot write the output of %s: %s\n", s->guest.path,
+			strerror(error));
 		return ERR_EXIT_SELF;
 	}
 	return r->status;

@@ -35,7 +35,8 @@ static int available(const struct console *c, int stream, struct err *err)
 	uint32_t n = tail - c->head[stream];
 
 	if (n > ring_bytes[stream])
-		return err_set(err, EPROTO, "the guest broke its console: stream %d holds %u bytes of %u",
+		return err_set(err, EPROTO,
+			       "the guest broke its console: stream %d holds %u bytes of %u",
 			       stream, n, ring_bytes[stream]);
 	return (int)n;
 }
@@ -51,7 +52,8 @@ bool console_pending(const struct console *c)
 static void fail(struct console *c, int stream, int errnum)
 {
 	c->error[stream] = errnum;
-	__atomic_store_n(&c->guest->control->console.error[stream], (uint32_t)errnum, __ATOMIC_RELEASE);
+	__atomic_store_n(&c->guest->control->console.error[stream], (uint32_t)errnum,
+			 __ATOMIC_RELEASE);
 }
 
 static void consumed(struct console *c, int stream, uint32_t n)
@@ -113,7 +115,8 @@ static int unread(const struct console *c, struct err *err)
 	uint32_t n = c->tail - __atomic_load_n(&ring(c, NOXS_STDIN)->head, __ATOMIC_ACQUIRE);
 
 	if (n > NOXS_STDIN_BYTES)
-		return err_set(err, EPROTO, "the guest broke its console: it took input it was not given");
+		return err_set(err, EPROTO,
+			       "the guest broke its console: it took input it was not given");
 	return (int)n;
 }
 
@@ -155,7 +158,8 @@ static int fill(struct console *c, struct err *err)
 /* Those of events that are there, or -EPROTO. */
 static int ready(const struct console *c, uint32_t events, struct err *err)
 {
-	int in = unread(c, err), out = available(c, NOXS_STDOUT, err), more = available(c, NOXS_STDERR, err);
+	int in = unread(c, err), out = available(c, NOXS_STDOUT, err),
+	    more = available(c, NOXS_STDERR, err);
 	uint32_t is = 0;
 
 	if (in < 0 || out < 0 || more < 0)
@@ -209,7 +213,8 @@ int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, const s
 			tp = &t;
 		}
 		if (ppoll(p, NOXS_NSTREAMS, tp, mask) < 0)
-			return errno == EINTR ? -EINTR : err_set(err, errno, "cannot wait for the console");
+			return errno == EINTR ? -EINTR
+					      : err_set(err, errno, "cannot wait for the console");
 		if (p[NOXS_STDIN].revents) {
 			ret = fill(c, err);
 			if (ret < 0)

@@ -20,7 +20,7 @@ struct console {
 	uint32_t head[NOXS_NSTREAMS]; /* ours for stdout and stderr: bytes taken */
 	uint32_t tail;                /* ours for stdin: bytes given */
 	bool eof;
-	int error[NOXS_NSTREAMS];     /* errno of a stream that has failed */
+	int error[NOXS_NSTREAMS]; /* errno of a stream that has failed */
 	uint64_t bytes_out, bytes_in;
 	uint64_t bytes_lost; /* of stdout, to its error */
 };

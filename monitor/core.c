@@ -243,28 +243,29 @@ static int put_headers(const struct output *out, const struct plan *p, const uin
 	Elf64_Phdr *ph = (Elf64_Phdr *)(buf + sizeof(Elf64_Ehdr));
 
 	*(Elf64_Ehdr *)buf = (Elf64_Ehdr){
-	    .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-	    .e_type = ET_CORE,
-	    .e_machine = EM_X86_64,
-	    .e_version = EV_CURRENT,
-	    .e_phoff = sizeof(Elf64_Ehdr),
-	    .e_ehsize = sizeof(Elf64_Ehdr),
-	    .e_phentsize = sizeof(Elf64_Phdr),
-	    .e_phnum = (Elf64_Half)(p->n + 1),
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			    EV_CURRENT},
+		.e_type = ET_CORE,
+		.e_machine = EM_X86_64,
+		.e_version = EV_CURRENT,
+		.e_phoff = sizeof(Elf64_Ehdr),
+		.e_ehsize = sizeof(Elf64_Ehdr),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = (Elf64_Half)(p->n + 1),
 	};
 	*ph++ = (Elf64_Phdr){
-	    .p_type = PT_NOTE, .p_offset = headers, .p_filesz = note_bytes, .p_align = 4};
+		.p_type = PT_NOTE, .p_offset = headers, .p_filesz = note_bytes, .p_align = 4};
 	for (size_t i = 0; i < p->n; i++) {
 		const struct segment *s = &p->segment[i];
 
 		*ph++ = (Elf64_Phdr){
-		    .p_type = PT_LOAD,
-		    .p_flags = elf_flags(s->flags),
-		    .p_offset = off,
-		    .p_vaddr = s->gva,
-		    .p_filesz = s->file_bytes,
-		    .p_memsz = s->mem_bytes,
-		    .p_align = NOXS_PAGE,
+			.p_type = PT_LOAD,
+			.p_flags = elf_flags(s->flags),
+			.p_offset = off,
+			.p_vaddr = s->gva,
+			.p_filesz = s->file_bytes,
+			.p_memsz = s->mem_bytes,
+			.p_align = NOXS_PAGE,
 		};
 		off += s->file_bytes;
 	}

@@ -69,37 +69,37 @@ static void put_prstatus(struct notes *notes, const struct core_source *src)
 {
 	const struct noxs_regs *r = &src->crash->regs;
 	const struct user_regs_struct regs = {
-	    .r15 = r->r15,
-	    .r14 = r->r14,
-	    .r13 = r->r13,
-	    .r12 = r->r12,
-	    .rbp = r->rbp,
-	    .rbx = r->rbx,
-	    .r11 = r->r11,
-	    .r10 = r->r10,
-	    .r9 = r->r9,
-	    .r8 = r->r8,
-	    .rax = r->rax,
-	    .rcx = r->rcx,
-	    .rdx = r->rdx,
-	    .rsi = r->rsi,
-	    .rdi = r->rdi,
-	    .orig_rax = UINT64_MAX, /* in no system call that could be restarted */
-	    .rip = r->rip,
-	    .cs = LINUX_USER_CS,
-	    .eflags = r->rflags,
-	    .rsp = r->rsp,
-	    .ss = LINUX_USER_DS,
-	    .fs_base = r->fs_base,
-	    .gs_base = r->gs_base,
+		.r15 = r->r15,
+		.r14 = r->r14,
+		.r13 = r->r13,
+		.r12 = r->r12,
+		.rbp = r->rbp,
+		.rbx = r->rbx,
+		.r11 = r->r11,
+		.r10 = r->r10,
+		.r9 = r->r9,
+		.r8 = r->r8,
+		.rax = r->rax,
+		.rcx = r->rcx,
+		.rdx = r->rdx,
+		.rsi = r->rsi,
+		.rdi = r->rdi,
+		.orig_rax = UINT64_MAX, /* in no system call that could be restarted */
+		.rip = r->rip,
+		.cs = LINUX_USER_CS,
+		.eflags = r->rflags,
+		.rsp = r->rsp,
+		.ss = LINUX_USER_DS,
+		.fs_base = r->fs_base,
+		.gs_base = r->gs_base,
 	};
 	struct elf_prstatus status = {
-	    .pr_info.si_signo = (int)src->crash->signal,
-	    .pr_cursig = (short)src->crash->signal,
-	    .pr_pid = (pid_t)src->page->pid,
-	    .pr_pgrp = (pid_t)src->page->pid,
-	    .pr_sid = (pid_t)src->page->pid,
-	    .pr_fpvalid = src->fpregs != NULL,
+		.pr_info.si_signo = (int)src->crash->signal,
+		.pr_cursig = (short)src->crash->signal,
+		.pr_pid = (pid_t)src->page->pid,
+		.pr_pgrp = (pid_t)src->page->pid,
+		.pr_sid = (pid_t)src->page->pid,
+		.pr_fpvalid = src->fpregs != NULL,
 	};
 
 	memcpy(&status.pr_reg, &regs, sizeof(regs));
@@ -131,12 +131,12 @@ static void put_prpsinfo(struct notes *notes, const struct core_source *src)
 {
 	const char *slash = strrchr(src->program, '/'), *name = slash ? slash + 1 : src->program;
 	struct elf_prpsinfo info = {
-	    .pr_sname = 'R',
-	    .pr_uid = src->page->uid,
-	    .pr_gid = src->page->gid,
-	    .pr_pid = (int)src->page->pid,
-	    .pr_pgrp = (int)src->page->pid,
-	    .pr_sid = (int)src->page->pid,
+		.pr_sname = 'R',
+		.pr_uid = src->page->uid,
+		.pr_gid = src->page->gid,
+		.pr_pid = (int)src->page->pid,
+		.pr_pgrp = (int)src->page->pid,
+		.pr_sid = (int)src->page->pid,
 	};
 
 	memcpy(info.pr_fname, name, strnlen(name, sizeof(info.pr_fname) - 1));

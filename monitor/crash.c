@@ -54,16 +54,16 @@ static const char *name_in(const char *trace, unsigned n, size_t *length)
 static bool is_raising(const char *name, size_t length)
 {
 	static const char *const names[] = {
-	    "raise",
-	    "gsignal",
-	    "kill",
-	    "__kill",
-	    "tkill",
-	    "pthread_kill",
-	    "__pthread_kill",
-	    "__pthread_kill_internal",
-	    "__pthread_kill_implementation",
-	    "__restore_sigs",
+		"raise",
+		"gsignal",
+		"kill",
+		"__kill",
+		"tkill",
+		"pthread_kill",
+		"__pthread_kill",
+		"__pthread_kill_internal",
+		"__pthread_kill_implementation",
+		"__restore_sigs",
 	};
 	size_t n = 0;
 
@@ -110,8 +110,8 @@ static void report_program(FILE *out, struct crash *c)
 	const bool raised = c->crash.kind == NOXS_CRASH_SIGNAL;
 	struct err err = {0};
 	bool traced =
-	    !crash_backtrace(&c->src, c->program, c->base, c->trace, sizeof(c->trace), &err) &&
-	    c->trace[0];
+		!crash_backtrace(&c->src, c->program, c->base, c->trace, sizeof(c->trace), &err) &&
+		c->trace[0];
 
 	fprintf(out, "mayfly: guest crashed: %s %s 0x%llx", crash_signal_name(c->crash.signal),
 		raised ? "raised at" : "at", (unsigned long long)c->crash.regs.rip);
@@ -190,13 +190,13 @@ static void collect(struct crash *c, const struct vm *vm, const struct guest *gu
 	if (!realpath(path, c->program))
 		snprintf(c->program, sizeof(c->program), "%s", path);
 	c->src = (struct core_source){
-	    .ram = &vm->ram,
-	    .root = guest->cr3,
-	    .page = &c->page,
-	    .crash = &c->crash,
-	    .program = c->program,
-	    .vdso = kernel->vdso,
-	    .vdso_end = NOXS_GVA_KERNEL + kernel->rodata_off, /* the text's last part */
+		.ram = &vm->ram,
+		.root = guest->cr3,
+		.page = &c->page,
+		.crash = &c->crash,
+		.program = c->program,
+		.vdso = kernel->vdso,
+		.vdso_end = NOXS_GVA_KERNEL + kernel->rodata_off, /* the text's last part */
 	};
 	c->crash.regs.rip = crash_own_rip(&c->src);
 }

@@ -19,10 +19,10 @@ enum { PF_PRESENT = 1, PF_WRITE = 2, PF_FETCH = 16 };
 const char *crash_signal_name(uint32_t signal)
 {
 	static const char *const names[] = {
-	    [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",   [SIGTRAP] = "SIGTRAP",
-	    [SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
-	    [SIGSEGV] = "SIGSEGV", [SIGXCPU] = "SIGXCPU", [SIGXFSZ] = "SIGXFSZ",
-	    [SIGSYS] = "SIGSYS",
+		[SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",   [SIGTRAP] = "SIGTRAP",
+		[SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
+		[SIGSEGV] = "SIGSEGV", [SIGXCPU] = "SIGXCPU", [SIGXFSZ] = "SIGXFSZ",
+		[SIGSYS] = "SIGSYS",
 	};
 
 	return signal < sizeof(names) / sizeof(names[0]) ? names[signal] : NULL;

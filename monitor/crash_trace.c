@@ -35,7 +35,7 @@ static bool returns_to_stub(const struct core_source *src, uint64_t rip)
 
 		if (r->kind == NOXS_REGION_STUBS && rip >= r->start + STUB_LEA && rip < r->end)
 			return pt_read(src->ram, src->root, rip - STUB_LEA, code, STUB_LEA) ==
-				   STUB_LEA &&
+				       STUB_LEA &&
 			       !memcmp(code, lea, sizeof(lea)) &&
 			       !memcmp(code + sizeof(lea), jmp_entry, sizeof(jmp_entry));
 	}
@@ -84,7 +84,8 @@ uint64_t crash_own_rip(const struct core_source *src)
 		for (; pt_next(src->ram, src->root, at, r->end, &run); at = run.gva + run.bytes) {
 			const uint8_t *code = gmem_at(src->ram, run.gpa, run.bytes);
 			uint64_t found =
-			    code ? find_jmp(code, run.bytes, run.gva, rip - STUB_LEA, &moved) : 0;
+				code ? find_jmp(code, run.bytes, run.gva, rip - STUB_LEA, &moved)
+				     : 0;
 
 			if (found)
 				jmp = found;

@@ -139,8 +139,8 @@ static void check_kind(struct doctor *d)
 	const enum cpu_virt cpu = cpu_virt();
 	unsigned a, b, c, x;
 	const char *where = __get_cpuid(1, &a, &b, &c, &x) && c >> 31
-				? "in a virtual machine (nested)"
-				: "on the bare machine";
+				    ? "in a virtual machine (nested)"
+				    : "on the bare machine";
 
 	if (cpu == CPU_VMX && !access("/sys/module/kvm_intel", F_OK)) {
 		doctor_add(d, "kvm-kind", CHECK_OK, "VT-x %s", where);
@@ -167,15 +167,15 @@ static bool check_capabilities(struct doctor *d, int kvm)
 		bool needed;
 		const char *name;
 	} caps[] = {
-	    {KVM_CAP_USER_MEMORY, 1, true, "USER_MEMORY"},
-	    {KVM_CAP_SYNC_REGS, KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS, true, "SYNC_REGS"},
-	    {KVM_CAP_IMMEDIATE_EXIT, 1, true, "IMMEDIATE_EXIT"},
-	    {KVM_CAP_EXT_CPUID, 1, true, "EXT_CPUID"},
-	    {KVM_CAP_XCRS, 1, true, "XCRS"},
-	    {KVM_CAP_GET_TSC_KHZ, 1, true, "GET_TSC_KHZ"},
-	    {KVM_CAP_IOEVENTFD, 1, false, "IOEVENTFD"},
-	    {KVM_CAP_READONLY_MEM, 1, false, "READONLY_MEM"},
-	    {KVM_CAP_NR_MEMSLOTS, 8, false, "NR_MEMSLOTS"},
+		{KVM_CAP_USER_MEMORY, 1, true, "USER_MEMORY"},
+		{KVM_CAP_SYNC_REGS, KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS, true, "SYNC_REGS"},
+		{KVM_CAP_IMMEDIATE_EXIT, 1, true, "IMMEDIATE_EXIT"},
+		{KVM_CAP_EXT_CPUID, 1, true, "EXT_CPUID"},
+		{KVM_CAP_XCRS, 1, true, "XCRS"},
+		{KVM_CAP_GET_TSC_KHZ, 1, true, "GET_TSC_KHZ"},
+		{KVM_CAP_IOEVENTFD, 1, false, "IOEVENTFD"},
+		{KVM_CAP_READONLY_MEM, 1, false, "READONLY_MEM"},
+		{KVM_CAP_NR_MEMSLOTS, 8, false, "NR_MEMSLOTS"},
 	};
 	char missing[160] = "";
 	bool fails = false;
@@ -183,8 +183,8 @@ static bool check_capabilities(struct doctor *d, int kvm)
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
 		int has = ioctl(kvm, KVM_CHECK_EXTENSION, caps[i].cap);
 		bool enough = caps[i].cap == KVM_CAP_SYNC_REGS
-				  ? (has & caps[i].least) == caps[i].least
-				  : has >= caps[i].least;
+				      ? (has & caps[i].least) == caps[i].least
+				      : has >= caps[i].least;
 		size_t len = strlen(missing);
 
 		if (enough)
@@ -198,8 +198,9 @@ static bool check_capabilities(struct doctor *d, int kvm)
 	}
 	doctor_add(d, "kvm-capabilities", fails ? CHECK_FAIL : CHECK_WARN, "missing:%s", missing);
 	doctor_fix(
-	    d, fails ? "use a newer kernel (Linux 5.15 has them all)"
-		     : "programs run, but not with network or block devices: use a newer kernel");
+		d,
+		fails ? "use a newer kernel (Linux 5.15 has them all)"
+		      : "programs run, but not with network or block devices: use a newer kernel");
 	return !fails;
 }
 

@@ -29,7 +29,7 @@ struct doctor {
 
 /* Adds a check: its name and what was found, printf-like. */
 void doctor_add(struct doctor *d, const char *name, enum check_status status, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+	__attribute__((format(printf, 4, 5)));
 
 /* Gives the check that was added last its fix. */
 void doctor_fix(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

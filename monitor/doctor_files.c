@@ -119,8 +119,9 @@ static void check_run_dir(struct doctor *d)
 			   "synchronous: the end of a run waits for the VM's "
 			   "destruction, about 0.4 ms");
 		doctor_fix(
-		    d, "run a program once, for then it is tried out; if it stays so, PID 1 here "
-		       "does not reap orphans: docker run --init");
+			d,
+			"run a program once, for then it is tried out; if it stays so, PID 1 here "
+			"does not reap orphans: docker run --init");
 	}
 	if (fd >= 0)
 		close(fd);

@@ -67,7 +67,8 @@ static void check_memory(struct doctor *d)
 			   "strict (vm.overcommit_memory = 2): each VM is "
 			   "charged for all of its --memory");
 		doctor_fix(
-		    d, "as root: sysctl vm.overcommit_memory=0, or give programs less --memory");
+			d,
+			"as root: sysctl vm.overcommit_memory=0, or give programs less --memory");
 	}
 
 	/* A VM maps its RAM, the image and the kernel: some tens of ranges. */
@@ -156,7 +157,8 @@ static void check_limits(struct doctor *d)
 		return;
 	if (least == cgroup)
 		doctor_fix(
-		    d, "raise the cgroup's pids.max (systemd: TasksMax=, docker: --pids-limit)");
+			d,
+			"raise the cgroup's pids.max (systemd: TasksMax=, docker: --pids-limit)");
 	else if (least == procs)
 		doctor_fix(d, "ulimit -u unlimited, or nproc in /etc/security/limits.conf");
 	else

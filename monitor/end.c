@@ -13,7 +13,7 @@
 
 #include "end.h"
 
-#define MARK "orphans-are-reaped"
+#define MARK  "orphans-are-reaped"
 #define TRIES 300 /* of 10 ms */
 
 bool end_orphans_are_reaped(int run_dir)

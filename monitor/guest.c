@@ -37,15 +37,15 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; musl 1.2.3 does not know it */
 #endif
 
-#define PAGES(n)      ((n) * NOXS_PAGE)
-#define ALIGN_UP(x)   (((x) + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1))
-#define LARGE         0x200000ull
-#define GIB           0x40000000ull
-#define SPARE_TABLES  PAGES(128)
-#define HOT_STACK     PAGES(2)
-#define FIRST_STACK   PAGES(32) /* mapped before the program asks */
-#define HEAP_AHEAD    PAGES(128)
-#define LEAST_FREE    LARGE
+#define PAGES(n)     ((n)*NOXS_PAGE)
+#define ALIGN_UP(x)  (((x) + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1))
+#define LARGE        0x200000ull
+#define GIB          0x40000000ull
+#define SPARE_TABLES PAGES(128)
+#define HOT_STACK    PAGES(2)
+#define FIRST_STACK  PAGES(32) /* mapped before the program asks */
+#define HEAP_AHEAD   PAGES(128)
+#define LEAST_FREE   LARGE
 
 extern const uint8_t kernel_image[], kernel_image_end[];
 
@@ -153,7 +153,8 @@ static int map_file(const struct gmem *ram, uint64_t gpa, uint64_t bytes, int fd
 static int map_kernel_text(const struct gmem *ram, const struct layout *l)
 {
 	extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
-	const Elf64_Phdr *ph = (const Elf64_Phdr *)((const char *)&__ehdr_start + __ehdr_start.e_phoff);
+	const Elf64_Phdr *ph =
+		(const Elf64_Phdr *)((const char *)&__ehdr_start + __ehdr_start.e_phoff);
 	uint64_t bias = __ehdr_start.e_type == ET_EXEC ? 0 : (uint64_t)&__ehdr_start;
 	uint64_t vaddr = (uint64_t)kernel_image - bias;
 	int fd, ret;
@@ -165,7 +166,8 @@ static int map_kernel_text(const struct gmem *ram, const struct layout *l)
 		fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return -errno;
-		ret = map_file(ram, l->ktext, l->ktext_bytes, fd, vaddr - ph[i].p_vaddr + ph[i].p_offset);
+		ret = map_file(ram, l->ktext, l->ktext_bytes, fd,
+			       vaddr - ph[i].p_vaddr + ph[i].p_offset);
 		close(fd);
 		return ret;
 	}
@@ -175,7 +177,8 @@ static int map_kernel_text(const struct gmem *ram, const struct layout *l)
 static void add_region(struct noxs_page *page, uint64_t start, uint64_t bytes, uint64_t gpa,
 		       uint32_t prot, uint32_t kind)
 {
-	page->region[page->nregions++] = (struct noxs_region){start, start + bytes, gpa, prot, kind};
+	page->region[page->nregions++] =
+		(struct noxs_region){start, start + bytes, gpa, prot, kind};
 }
 
 static unsigned pt_flags(uint32_t prot)
@@ -367,18 +370,21 @@ int guest_build(struct guest *guest, struct vm *vm, const struct host *host,
 
 	if (!args)
 		return err_set_exit(err, ERR_EXIT_IMAGE, 0,
-				    "arguments and environment of %s are larger than the %u KiB that the stack has for them",
+				    "arguments and environment of %s are larger than the %u KiB "
+				    "that the stack has for them",
 				    options->path, ARGS_MAX_BYTES >> 10);
 	plan(&l, image, args, ram->bytes);
 	need = l.free + LEAST_FREE - NOXS_GPA_RAM;
 	if (need > ram->bytes)
-		return err_set_exit(err, ERR_EXIT_IMAGE, 0,
-				    "%llu KiB of memory are too small for %s: it needs at least --memory %lluM",
-				    (unsigned long long)(ram->bytes >> 10), options->path,
-				    (unsigned long long)((need + (1 << 20) - 1) >> 20));
+		return err_set_exit(
+			err, ERR_EXIT_IMAGE, 0,
+			"%llu KiB of memory are too small for %s: it needs at least --memory %lluM",
+			(unsigned long long)(ram->bytes >> 10), options->path,
+			(unsigned long long)((need + (1 << 20) - 1) >> 20));
 	if (NOXS_GVA_LINEAR + NOXS_GPA_RAM + ram->bytes > NOXS_GVA_LINEAR_END)
-		return err_set_exit(err, ERR_EXIT_SELF, 0, "a VM has at most %llu MiB of memory",
-				    (unsigned long long)((NOXS_GVA_LINEAR_END - NOXS_GVA_LINEAR) >> 20) - 2);
+		return err_set_exit(
+			err, ERR_EXIT_SELF, 0, "a VM has at most %llu MiB of memory",
+			(unsigned long long)((NOXS_GVA_LINEAR_END - NOXS_GVA_LINEAR) >> 20) - 2);
 
 	ret = map_file(ram, l.file, image->head.file_bytes, image->fd, 0);
 	if (!ret)
@@ -400,7 +406,8 @@ int guest_build(struct guest *guest, struct vm *vm, const struct host *host,
 	guest->ring[NOXS_STDERR] = gmem_at(ram, l.stderr_ring, NOXS_STDERR_BYTES);
 
 	fill_page(guest->page, &l, vm, host, image, options);
-	memcpy(gmem_at(ram, l.kdata, l.kdata_bytes), (const char *)kernel_image + guest->kernel->data_off,
+	memcpy(gmem_at(ram, l.kdata, l.kdata_bytes),
+	       (const char *)kernel_image + guest->kernel->data_off,
 	       guest->kernel->bss_off - guest->kernel->data_off);
 	machine_page(gmem_at(ram, l.machine, NOXS_PAGE), guest->kernel);
 	ret = pt_init(&pt, ram, l.tables, l.kdata - l.tables);

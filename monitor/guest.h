@@ -11,8 +11,8 @@
 
 /* What the caller wants of a run. */
 struct guest_options {
-	const char *path;     /* of the program, for messages and AT_EXECFN */
-	char *const *argv;    /* [0] is the program's name */
+	const char *path;  /* of the program, for messages and AT_EXECFN */
+	char *const *argv; /* [0] is the program's name */
 	char *const *envp;
 	const char *cwd;      /* NULL: / */
 	const char *hostname; /* NULL: mayfly */

@@ -40,7 +40,8 @@ static int helper_path(const char *name, char *path, size_t size, struct err *er
 		if (!access(path, X_OK))
 			return 0;
 	}
-	return err_set(err, ENOENT, "cannot find the helper %s beside %s; install mayfly again", name, self);
+	return err_set(err, ENOENT, "cannot find the helper %s beside %s; install mayfly again",
+		       name, self);
 }
 
 int helper_exec(const char *name, char **argv, struct err *err)
@@ -82,7 +83,8 @@ int helper_run(const char *name, char **argv, const int *fds, int nfds, struct e
 		if (errno != EINTR)
 			return err_set(err, errno, "cannot wait for the helper %s", path);
 	if (WIFSIGNALED(status))
-		return err_set(err, 0, "the helper %s was ended by signal %d", path, WTERMSIG(status));
+		return err_set(err, 0, "the helper %s was ended by signal %d", path,
+			       WTERMSIG(status));
 	return WEXITSTATUS(status);
 }
 
@@ -102,11 +104,11 @@ int prepared_check(const struct prepared_header *h, uint64_t file_bytes)
 		const struct prepared_segment *s = &h->segment[i];
 
 		if (((s->vaddr | s->mem_bytes | s->file_off | s->file_bytes) & mask) ||
-		    !s->mem_bytes || s->vaddr < last ||
-		    s->vaddr > room || s->mem_bytes > room - s->vaddr ||
-		    s->file_bytes > s->mem_bytes || s->file_off < PREPARED_HEADER_BYTES ||
-		    s->file_off > file_bytes || s->file_bytes > file_bytes - s->file_off ||
-		    (s->prot & ~7u) || ((s->prot & PREPARED_W) && (s->prot & PREPARED_X)))
+		    !s->mem_bytes || s->vaddr < last || s->vaddr > room ||
+		    s->mem_bytes > room - s->vaddr || s->file_bytes > s->mem_bytes ||
+		    s->file_off < PREPARED_HEADER_BYTES || s->file_off > file_bytes ||
+		    s->file_bytes > file_bytes - s->file_off || (s->prot & ~7u) ||
+		    ((s->prot & PREPARED_W) && (s->prot & PREPARED_X)))
 			return -EINVAL;
 		last = s->vaddr + s->mem_bytes;
 	}
@@ -121,7 +123,9 @@ static int read_head(struct image *image, const char *path, struct err *err)
 
 	if (pread(image->fd, &image->head, sizeof(image->head), 0) != sizeof(image->head) ||
 	    fstat(image->fd, &st) || prepared_check(&image->head, (uint64_t)st.st_size))
-		return err_set(err, 0, "the prepared image of %s is damaged; remove the cache in the run directory and try again",
+		return err_set(err, 0,
+			       "the prepared image of %s is damaged; remove the cache in the run "
+			       "directory and try again",
 			       path);
 	return 0;
 }
@@ -148,10 +152,11 @@ static bool from_cache(struct image *image, const struct stat *st, int run_dir)
 
 static int prepare(struct image *image, const char *path, int elf, int run_dir, struct err *err)
 {
-	char *argv[] = {NULL, "prepare", "--in-fd", HELPER_IN, "--out-fd", HELPER_OUT, "--cache",
-			(char *)host_run_dir(), "--", (char *)path, NULL};
-	char *plain[] = {NULL, "prepare", "--in-fd", HELPER_IN, "--out-fd", HELPER_OUT, "--",
-			 (char *)path, NULL};
+	char *argv[] = {NULL,       "prepare",    "--in-fd", HELPER_IN,
+			"--out-fd", HELPER_OUT,   "--cache", (char *)host_run_dir(),
+			"--",       (char *)path, NULL};
+	char *plain[] = {NULL,       "prepare", "--in-fd",    HELPER_IN, "--out-fd",
+			 HELPER_OUT, "--",      (char *)path, NULL};
 	int status;
 
 	/* A file that grows too large is to be an error, not the end of us. */
@@ -197,20 +202,25 @@ int image_open(struct image *image, const char *path, int run_dir, struct err *e
 	struct stat st;
 
 	if (elf < 0)
-		return err_set_exit(err, errno == ENOENT || errno == ENOTDIR ? ERR_EXIT_NOT_FOUND
-									     : ERR_EXIT_IMAGE,
+		return err_set_exit(err,
+				    errno == ENOENT || errno == ENOTDIR ? ERR_EXIT_NOT_FOUND
+									: ERR_EXIT_IMAGE,
 				    errno, "cannot open the image %s", path);
 	if (fstat(elf, &st))
 		return err_set(err, errno, "cannot examine the image %s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set_exit(err, ERR_EXIT_IMAGE, 0, "cannot run %s: %s", path,
-				    S_ISDIR(st.st_mode) ? "it is a directory" : "it is not a regular file");
+				    S_ISDIR(st.st_mode) ? "it is a directory"
+							: "it is not a regular file");
 	if (!(st.st_mode & 0111))
-		return err_set_exit(err, ERR_EXIT_IMAGE, 0, "cannot run %s: it is not executable (chmod +x %s)",
-				    path, path);
+		return err_set_exit(err, ERR_EXIT_IMAGE, 0,
+				    "cannot run %s: it is not executable (chmod +x %s)", path,
+				    path);
 	image->cached = false;
 	real_path(image, elf, path);
-	ret = run_dir >= 0 && from_cache(image, &st, run_dir) ? 0 : prepare(image, path, elf, run_dir, err);
+	ret = run_dir >= 0 && from_cache(image, &st, run_dir)
+		      ? 0
+		      : prepare(image, path, elf, run_dir, err);
 	close(elf);
 	return ret;
 }

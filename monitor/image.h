@@ -27,8 +27,8 @@ int prepared_check(const struct prepared_header *h, uint64_t file_bytes);
 #define HELPER_MAX_FDS 4
 
 /* Runs the helper of that name (found beside this executable or in its libexec) with
- * argv, whose [0] is filled in, and fds (at most HELPER_MAX_FDS) as its descriptors 3 and up. Its exit status, or
- * -errno. */
+ * argv, whose [0] is filled in, and fds (at most HELPER_MAX_FDS) as its descriptors 3 and up. Its
+ * exit status, or -errno. */
 int helper_run(const char *name, char **argv, const int *fds, int nfds, struct err *err);
 
 /* The same without coming back: exec. */

@@ -60,14 +60,9 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{"run", cmd_run},
-	{"inspect", cmd_inspect},
-	{"doctor", cmd_doctor},
-	{"version", cmd_version},
-	{"--version", cmd_version},
-	{"help", cmd_help},
-	{"--help", cmd_help},
-	{"-h", cmd_help},
+	{"run", cmd_run},         {"inspect", cmd_inspect},   {"doctor", cmd_doctor},
+	{"version", cmd_version}, {"--version", cmd_version}, {"help", cmd_help},
+	{"--help", cmd_help},     {"-h", cmd_help},
 };
 
 /* A closed stream's number must not become a VM's or a file's, which the guest would then

@@ -22,7 +22,8 @@ int option_size(const char *text, uint64_t *bytes, struct err *err)
 	if (*end) {
 		const char *unit = strchr(units, tolower((unsigned char)*end));
 
-		if (!unit || (strcasecmp(end + 1, "") && strcasecmp(end + 1, "b") && strcasecmp(end + 1, "ib")))
+		if (!unit || (strcasecmp(end + 1, "") && strcasecmp(end + 1, "b") &&
+			      strcasecmp(end + 1, "ib")))
 			return err_set(err, 0, "%s is not a size: write 512K, 64M or 1G", text);
 		shift = 10 * (int)(unit - units + 1);
 	}

@@ -35,19 +35,19 @@ struct prepared_header {
 	uint32_t magic;
 	uint32_t version;
 	uint64_t noxs_fast_entry; /* NOXS_GVA_FAST_ENTRY the stubs were made for */
-	uint8_t digest[32];  /* SHA-256 of the ELF file */
-	uint32_t pie;        /* 1: vaddrs are relative to a base that is a multiple of align */
-	uint32_t nsegments;  /* ascending, not overlapping */
-	uint64_t align;      /* power of two, 4096 .. 2 MiB */
-	uint64_t entry;      /* like vaddr */
-	uint64_t phdr;       /* AT_PHDR, like vaddr; 0 if the headers are not mapped */
+	uint8_t digest[32];       /* SHA-256 of the ELF file */
+	uint32_t pie;             /* 1: vaddrs are relative to a base that is a multiple of align */
+	uint32_t nsegments;       /* ascending, not overlapping */
+	uint64_t align;           /* power of two, 4096 .. 2 MiB */
+	uint64_t entry;           /* like vaddr */
+	uint64_t phdr;            /* AT_PHDR, like vaddr; 0 if the headers are not mapped */
 	uint32_t phnum;
 	uint32_t phent;
-	uint64_t brk;        /* where the heap starts: behind the last segment, like vaddr */
+	uint64_t brk;         /* where the heap starts: behind the last segment, like vaddr */
 	uint64_t stack_bytes; /* PT_GNU_STACK's p_memsz: the least stack it asks for, or 0 */
-	uint64_t file_bytes; /* length of the whole prepared file */
-	uint32_t sites;      /* system-call sites found */
-	uint32_t rewritten;  /* of them rewritten */
+	uint64_t file_bytes;  /* length of the whole prepared file */
+	uint32_t sites;       /* system-call sites found */
+	uint32_t rewritten;   /* of them rewritten */
 	struct prepared_segment segment[PREPARED_MAX_SEGMENTS];
 };
 

@@ -223,7 +223,7 @@ static int wait_for_guest(struct loop *l)
 		}
 		ret = console_wait(l->console, wait.events,
 				   until == NOXS_FOREVER ? -1
-				   : until > now	 ? (int64_t)(until - now)
+				   : until > now         ? (int64_t)(until - now)
 							 : 0,
 				   &l->open_mask, l->err);
 		if (ret == -EINTR)
@@ -309,7 +309,8 @@ static int handle_exit(struct loop *l)
 	case KVM_EXIT_SHUTDOWN:
 		return unexpected(l, "triple fault", 0);
 	case KVM_EXIT_INTERNAL_ERROR:
-		return unexpected(l, "KVM could not emulate an instruction", run->internal.suberror);
+		return unexpected(l, "KVM could not emulate an instruction",
+				  run->internal.suberror);
 	case KVM_EXIT_FAIL_ENTRY:
 		return unexpected(l, "KVM could not enter the guest",
 				  run->fail_entry.hardware_entry_failure_reason);
@@ -327,7 +328,7 @@ static int flush(struct loop *l)
 	hold_signals(l, true);
 	while (console_pending(l->console) && ret >= 0) {
 		uint64_t now = now_ns();
-		int64_t left = l->deadline_ns == 0     ? -1
+		int64_t left = l->deadline_ns == 0    ? -1
 			       : l->deadline_ns > now ? (int64_t)(l->deadline_ns - now)
 						      : 0;
 
@@ -347,8 +348,13 @@ int run_guest(struct vm *vm, struct guest *guest, struct console *console, uint6
 	      uint32_t tsc_khz, struct run_result *result, struct err *err)
 {
 	struct loop l = {
-		.vm = vm, .guest = guest, .console = console, .result = result, .err = err,
-		.tick_ns = FIRST_TICK_NS, .tsc_khz = tsc_khz,
+		.vm = vm,
+		.guest = guest,
+		.console = console,
+		.result = result,
+		.err = err,
+		.tick_ns = FIRST_TICK_NS,
+		.tsc_khz = tsc_khz,
 		.deadline_ns = timeout_ns ? now_ns() + timeout_ns : 0,
 	};
 	struct kvm_run *run = vm->run;

@@ -11,7 +11,7 @@ enum run_end {
 	RUN_EXITED,  /* status: the program's */
 	RUN_CRASHED, /* crash: a signal's default action, or the library kernel's failure */
 	RUN_TIMEOUT,
-	RUN_SIGNAL,  /* signal: sent to the monitor, and the program does not handle it */
+	RUN_SIGNAL, /* signal: sent to the monitor, and the program does not handle it */
 };
 
 struct run_result {

@@ -22,7 +22,8 @@ static uint64_t resident_kib(const struct gmem *ram)
 }
 
 void stats_print(const struct vm *vm, const struct guest *guest, const struct console *console,
-		 const struct image *image, const struct host *host, const struct run_result *result)
+		 const struct image *image, const struct host *host,
+		 const struct run_result *result)
 {
 	struct noxs_stats s = guest->control->stats; /* one copy: it is the guest's */
 	const struct prepared_header *h = &image->head;
@@ -39,14 +40,16 @@ void stats_print(const struct vm *vm, const struct guest *guest, const struct co
 		s.boot_tsc > result->start_tsc
 			? (s.boot_tsc - result->start_tsc) * 1000 / host->facts.tsc_khz
 			: 0);
-	fprintf(f, "mayfly: run: %" PRIu64 " us\n", (now - result->start_tsc) * 1000 / host->facts.tsc_khz);
+	fprintf(f, "mayfly: run: %" PRIu64 " us\n",
+		(now - result->start_tsc) * 1000 / host->facts.tsc_khz);
 	fprintf(f, "mayfly: syscalls: %" PRIu64 ", %" PRIu64 " trapped\n", s.syscalls, s.lstar);
-	fprintf(f, "mayfly: demand faults: %" PRIu64 ", page-table gates: %" PRIu64 "\n", s.faults, s.gates);
-	fprintf(f, "mayfly: memory: %" PRIu64 " KiB resident of %" PRIu64 "\n", resident_kib(&vm->ram),
-		vm->ram.bytes / 1024);
+	fprintf(f, "mayfly: demand faults: %" PRIu64 ", page-table gates: %" PRIu64 "\n", s.faults,
+		s.gates);
+	fprintf(f, "mayfly: memory: %" PRIu64 " KiB resident of %" PRIu64 "\n",
+		resident_kib(&vm->ram), vm->ram.bytes / 1024);
 	fprintf(f, "mayfly: console: %" PRIu64 " bytes out, %" PRIu64 " in\n", console->bytes_out,
 		console->bytes_in);
 	for (uint32_t i = 0; i < s.nunknown && i < NOXS_MAX_UNKNOWN; i++)
-		fprintf(f, "mayfly: unknown syscall %" PRIu32 ": %" PRIu32 " times\n", s.unknown[i].nr,
-			s.unknown[i].count);
+		fprintf(f, "mayfly: unknown syscall %" PRIu32 ": %" PRIu32 " times\n",
+			s.unknown[i].nr, s.unknown[i].count);
 }

@@ -8,6 +8,7 @@
 /* Prints the counters to stderr, one "mayfly: name: value" a line. The guest's own figures
  * are what it says of itself. */
 void stats_print(const struct vm *vm, const struct guest *guest, const struct console *console,
-		 const struct image *image, const struct host *host, const struct run_result *result);
+		 const struct image *image, const struct host *host,
+		 const struct run_result *result);
 
 #endif

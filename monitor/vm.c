@@ -34,13 +34,19 @@ int vm_open_kvm(struct err *err)
 		return fd;
 	if (fd >= 0) {
 		close(fd);
-		return err_set(err, 0, "/dev/kvm is not KVM's device, or not of API version %d; 'mayfly doctor' tells more",
+		return err_set(err, 0,
+			       "/dev/kvm is not KVM's device, or not of API version %d; 'mayfly "
+			       "doctor' tells more",
 			       KVM_API_VERSION);
 	}
 	if (errno == ENOENT)
-		return err_set(err, ENOENT, "cannot open /dev/kvm: load a KVM module (modprobe kvm-intel or kvm-amd), or give the container --device /dev/kvm");
+		return err_set(err, ENOENT,
+			       "cannot open /dev/kvm: load a KVM module (modprobe kvm-intel or "
+			       "kvm-amd), or give the container --device /dev/kvm");
 	if (errno == EACCES)
-		return err_set(err, EACCES, "cannot open /dev/kvm: join its group (usermod -aG kvm USER) or run as root");
+		return err_set(err, EACCES,
+			       "cannot open /dev/kvm: join its group (usermod -aG kvm USER) or run "
+			       "as root");
 	return err_set(err, errno, "cannot open /dev/kvm");
 }
 
@@ -71,12 +77,13 @@ static int create_vcpu(struct vm *vm, const struct host *host, uint64_t lstar, s
 		struct kvm_msr_entry entry[4];
 	} msrs = {
 		.head.nmsrs = 4,
-		.entry = {
-			{.index = MSR_STAR, .data = NOXS_STAR},
-			{.index = MSR_LSTAR, .data = lstar},
-			{.index = MSR_SFMASK, .data = NOXS_SFMASK},
-			{.index = MSR_TSC},
-		},
+		.entry =
+			{
+				{.index = MSR_STAR, .data = NOXS_STAR},
+				{.index = MSR_LSTAR, .data = lstar},
+				{.index = MSR_SFMASK, .data = NOXS_SFMASK},
+				{.index = MSR_TSC},
+			},
 	};
 	struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = host->facts.xcr0}}};
 	int ret;

@@ -10,10 +10,10 @@
 struct kvm_run;
 
 struct vm_counters {
-	uint32_t ioctls;   /* all to KVM */
-	uint32_t exits;    /* KVM_RUN returned for something the guest did */
-	uint32_t kicks;    /* KVM_RUN returned for a signal to the monitor */
-	uint32_t waits;    /* of exits: WAIT */
+	uint32_t ioctls; /* all to KVM */
+	uint32_t exits;  /* KVM_RUN returned for something the guest did */
+	uint32_t kicks;  /* KVM_RUN returned for a signal to the monitor */
+	uint32_t waits;  /* of exits: WAIT */
 };
 
 struct vm {

@@ -41,8 +41,8 @@ static const struct {
 	/* FSGSBASE BMI1 AVX2 BMI2 ERMS AVX512F,DQ RDSEED ADX IFMA CLFLUSHOPT CLWB CD SHA BW VL;
 	 * VBMI VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ; FSRM */
 	{7, 0, 0, 0xf1af0329, 0x00005f42, 0x10},
-	{7, 1, 0x30, 0, 0, 0}, /* AVX-VNNI, AVX512-BF16 */
-	{0xd, 1, 0x7, 0, 0, 0}, /* XSAVEOPT XSAVEC XGETBV(1) */
+	{7, 1, 0x30, 0, 0, 0},           /* AVX-VNNI, AVX512-BF16 */
+	{0xd, 1, 0x7, 0, 0, 0},          /* XSAVEOPT XSAVEC XGETBV(1) */
 	{0x80000001, 0, 0, 0, 0x1e1, 0}, /* LAHF ABM SSE4A MISALIGN PREFETCH */
 };
 
@@ -57,7 +57,8 @@ static void add_ring3_features(struct kvm_cpuid2 *c)
 	if (cx & BIT(2)) /* SVM */
 		return;
 	for (size_t i = 0; i < sizeof(ring3_features) / sizeof(ring3_features[0]); i++) {
-		struct kvm_cpuid_entry2 *e = leaf(c, ring3_features[i].function, ring3_features[i].index);
+		struct kvm_cpuid_entry2 *e =
+			leaf(c, ring3_features[i].function, ring3_features[i].index);
 
 		if (!e || e->index != ring3_features[i].index)
 			continue;
@@ -71,7 +72,9 @@ static void add_ring3_features(struct kvm_cpuid2 *c)
 
 static int need(bool have, const char *what, struct err *err)
 {
-	return have ? 0 : err_set(err, ENOTSUP, "this CPU, or KVM here, lacks %s, which guests need", what);
+	return have ? 0
+		    : err_set(err, ENOTSUP, "this CPU, or KVM here, lacks %s, which guests need",
+			      what);
 }
 
 int cpuid_filter(struct kvm_cpuid2 *c, uint64_t *xcr0, uint32_t *xsave_bytes, struct err *err)

@@ -14,19 +14,19 @@
 
 #include "x86_machine.h"
 
-#define CR0_PE (1u << 0)
-#define CR0_MP (1u << 1)
-#define CR0_NE (1u << 5)
-#define CR0_PG (1u << 31)
+#define CR0_PE         (1u << 0)
+#define CR0_MP         (1u << 1)
+#define CR0_NE         (1u << 5)
+#define CR0_PG         (1u << 31)
 #define CR4_PAE        (1u << 5)
 #define CR4_OSFXSR     (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
 #define CR4_FSGSBASE   (1u << 16)
 #define CR4_OSXSAVE    (1u << 18)
-#define EFER_SCE (1u << 0)
-#define EFER_LME (1u << 8)
-#define EFER_LMA (1u << 10)
-#define EFER_NXE (1u << 11)
+#define EFER_SCE       (1u << 0)
+#define EFER_LME       (1u << 8)
+#define EFER_LMA       (1u << 10)
+#define EFER_NXE       (1u << 11)
 
 /* Offsets in the machine page. */
 #define GDT_OFF   0x000
@@ -41,8 +41,8 @@
 #define DPL3   0x0000600000000000ull
 
 #define GATE_PRESENT_INTERRUPT 0x8eull
-#define VECTOR_UD 6
-#define VECTOR_DF 8
+#define VECTOR_UD              6
+#define VECTOR_DF              8
 
 void machine_page(void *page, const struct noxs_kernel *kernel)
 {
@@ -77,20 +77,35 @@ void machine_page(void *page, const struct noxs_kernel *kernel)
 void machine_sregs(struct kvm_sregs *s, uint64_t cr3)
 {
 	struct kvm_segment code = {
-		.limit = UINT32_MAX, .selector = NOXS_SEL_UCODE, .type = 11, .present = 1,
-		.dpl = 3, .s = 1, .l = 1, .g = 1,
+		.limit = UINT32_MAX,
+		.selector = NOXS_SEL_UCODE,
+		.type = 11,
+		.present = 1,
+		.dpl = 3,
+		.s = 1,
+		.l = 1,
+		.g = 1,
 	};
 	struct kvm_segment data = {
-		.limit = UINT32_MAX, .selector = NOXS_SEL_UDATA, .type = 3, .present = 1,
-		.dpl = 3, .db = 1, .s = 1, .g = 1,
+		.limit = UINT32_MAX,
+		.selector = NOXS_SEL_UDATA,
+		.type = 3,
+		.present = 1,
+		.dpl = 3,
+		.db = 1,
+		.s = 1,
+		.g = 1,
 	};
 
 	memset(s, 0, sizeof(*s));
 	s->cs = code;
 	s->ds = s->es = s->fs = s->gs = s->ss = data;
 	s->tr = (struct kvm_segment){
-		.base = NOXS_GVA_MACHINE + TSS_OFF, .limit = TSS_BYTES - 1,
-		.selector = NOXS_SEL_TSS, .type = 11, .present = 1,
+		.base = NOXS_GVA_MACHINE + TSS_OFF,
+		.limit = TSS_BYTES - 1,
+		.selector = NOXS_SEL_TSS,
+		.type = 11,
+		.present = 1,
 	};
 	s->ldt = (struct kvm_segment){.type = 2, .unusable = 1};
 	s->gdt.base = NOXS_GVA_MACHINE + GDT_OFF;

@@ -25,7 +25,8 @@ static inline uint64_t noxs_clock_ns(const struct noxs_clock *c, int wall)
 
 		/* lfence: the TSC is not to be read before the sequence number. */
 		__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-		ns = noxs_clock_scale(c, (uint64_t)hi << 32 | lo) + (wall ? c->real_ns : c->mono_ns);
+		ns = noxs_clock_scale(c, (uint64_t)hi << 32 | lo) +
+		     (wall ? c->real_ns : c->mono_ns);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!(seq & 1) && __atomic_load_n(&c->seq, __ATOMIC_RELAXED) == seq)
 			return ns;

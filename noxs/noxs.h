@@ -53,17 +53,17 @@
 #define NOXS_PAGE 4096ull
 
 /* ---- guest-virtual ---- */
-#define NOXS_GVA_MIN       0x0000010000ull
-#define NOXS_GVA_PIE       0x1000000000ull
-#define NOXS_GVA_PIE_END   0x1f00000000ull
-#define NOXS_GVA_MMAP_MIN  0x2000000000ull
-#define NOXS_GVA_MMAP_MAX  0x6000000000ull
-#define NOXS_GVA_LINEAR    0x6000000000ull
+#define NOXS_GVA_MIN        0x0000010000ull
+#define NOXS_GVA_PIE        0x1000000000ull
+#define NOXS_GVA_PIE_END    0x1f00000000ull
+#define NOXS_GVA_MMAP_MIN   0x2000000000ull
+#define NOXS_GVA_MMAP_MAX   0x6000000000ull
+#define NOXS_GVA_LINEAR     0x6000000000ull
 #define NOXS_GVA_LINEAR_END 0x7000000000ull
-#define NOXS_STACK_BYTES   0x0000800000ull
-#define NOXS_GVA_STACK_TOP 0x7fffef0000ull
-#define NOXS_GVA_KERNEL    0x7ffff00000ull
-#define NOXS_GVA_END       0x8000000000ull
+#define NOXS_STACK_BYTES    0x0000800000ull
+#define NOXS_GVA_STACK_TOP  0x7fffef0000ull
+#define NOXS_GVA_KERNEL     0x7ffff00000ull
+#define NOXS_GVA_END        0x8000000000ull
 
 /* The end of what a program may map or pass as a pointer. */
 #define NOXS_GVA_USER_END NOXS_GVA_LINEAR
@@ -118,15 +118,15 @@
 struct noxs_kernel {
 	uint32_t magic;
 	uint32_t version;
-	uint32_t rodata_off; /* text is [0, rodata_off): r-x */
-	uint32_t data_off;   /* rodata is [rodata_off, data_off): r-- */
-	uint32_t bss_off;    /* end of the bytes in the image; need not be aligned */
-	uint32_t end_off;    /* end of bss */
-	uint64_t entry;      /* first instruction; RSP = NOXS_GVA_KSTACK_END */
-	uint64_t lstar;      /* where SYSCALL lands */
-	uint64_t preempt;    /* where the monitor may set RIP to; see README */
-	uint64_t gate;       /* ring-0 page-table gate: handler of #UD */
-	uint64_t vdso;       /* vDSO's ELF header, for AT_SYSINFO_EHDR */
+	uint32_t rodata_off;            /* text is [0, rodata_off): r-x */
+	uint32_t data_off;              /* rodata is [rodata_off, data_off): r-- */
+	uint32_t bss_off;               /* end of the bytes in the image; need not be aligned */
+	uint32_t end_off;               /* end of bss */
+	uint64_t entry;                 /* first instruction; RSP = NOXS_GVA_KSTACK_END */
+	uint64_t lstar;                 /* where SYSCALL lands */
+	uint64_t preempt;               /* where the monitor may set RIP to; see README */
+	uint64_t gate;                  /* ring-0 page-table gate: handler of #UD */
+	uint64_t vdso;                  /* vDSO's ELF header, for AT_SYSINFO_EHDR */
 	uint64_t vector[NOXS_NVECTORS]; /* exception entries, ring 3 (but #UD: gate) */
 };
 
@@ -163,10 +163,10 @@ struct noxs_region {
 /* ---- devices ---- */
 enum noxs_device_type { NOXS_DEV_CONSOLE = 1, NOXS_DEV_POWER = 2 };
 struct noxs_device {
-	uint16_t type;     /* enum noxs_device_type */
+	uint16_t type; /* enum noxs_device_type */
 	uint16_t id;
-	uint32_t doorbell; /* first slot */
-	uint64_t features; /* offered by the monitor */
+	uint32_t doorbell;  /* first slot */
+	uint64_t features;  /* offered by the monitor */
 	uint64_t config[6]; /* the device's own header says what */
 };
 #define NOXS_MAX_DEVICES 16
@@ -211,17 +211,17 @@ struct noxs_page {
 	uint64_t ram_bytes; /* RAM is [NOXS_GPA_RAM, NOXS_GPA_RAM + ram_bytes) */
 	uint64_t free_gpa;  /* first free frame; 2 MiB-aligned; linear map starts here */
 	uint64_t free_bytes;
-	uint64_t cr3;       /* gpa of the PML4 */
+	uint64_t cr3;        /* gpa of the PML4 */
 	uint64_t tables_gpa; /* zeroed pages for more page tables, r-- in the linear map */
 	uint64_t tables_bytes;
 
-	uint64_t entry; /* program's first instruction */
-	uint64_t rsp;   /* points at argc (System V ABI) */
-	uint64_t brk;   /* start of the heap */
+	uint64_t entry;        /* program's first instruction */
+	uint64_t rsp;          /* points at argc (System V ABI) */
+	uint64_t brk;          /* start of the heap */
 	uint64_t stack_mapped; /* lowest stack address that is mapped */
-	uint64_t exe_base; /* load bias of the program */
-	uint32_t flags;    /* enum noxs_flags */
-	uint32_t xsave_bytes; /* XSAVE area for the enabled features */
+	uint64_t exe_base;     /* load bias of the program */
+	uint32_t flags;        /* enum noxs_flags */
+	uint32_t xsave_bytes;  /* XSAVE area for the enabled features */
 	uint64_t xcr0;
 
 	uint32_t pid, uid, gid, umask;
@@ -261,8 +261,8 @@ enum noxs_event {
 #define NOXS_FOREVER UINT64_MAX
 
 struct noxs_wait {
-	uint32_t events; /* enum noxs_event that end the wait; 0: only the deadline */
-	uint32_t ready;  /* (monitor) what ended it; 0: the deadline */
+	uint32_t events;      /* enum noxs_event that end the wait; 0: only the deadline */
+	uint32_t ready;       /* (monitor) what ended it; 0: the deadline */
 	uint64_t deadline_ns; /* on the monotonic clock of the noxs page */
 };
 
@@ -271,9 +271,9 @@ enum noxs_device_state { NOXS_INIT, NOXS_READY, NOXS_CLOSING, NOXS_CLOSED };
 /* Why a stream can take or give no more: (monitor) sets it, as a Linux errno. */
 struct noxs_console {
 	struct noxs_ring ring[NOXS_NSTREAMS];
-	uint32_t state; /* enum noxs_device_state */
+	uint32_t state;                /* enum noxs_device_state */
 	uint32_t error[NOXS_NSTREAMS]; /* (monitor) EPIPE, EIO, ...; 0: none */
-	uint32_t eof;   /* (monitor) stdin has ended */
+	uint32_t eof;                  /* (monitor) stdin has ended */
 };
 
 /* Power device: the monitor asks, the guest acknowledges. */
@@ -282,8 +282,8 @@ struct noxs_power {
 	uint32_t request; /* (monitor) a signal number to deliver; 0: none */
 	uint32_t ack;     /* the last request that the guest took */
 	uint32_t pad;
-	uint64_t handled; /* signals the program has a handler for: bit (signal - 1) */
-	uint64_t timer_ns; /* monotonic: when the guest wants to be preempted; 0: not */
+	uint64_t handled;    /* signals the program has a handler for: bit (signal - 1) */
+	uint64_t timer_ns;   /* monotonic: when the guest wants to be preempted; 0: not */
 	uint64_t resume_rip; /* (monitor) where the program was when it was preempted */
 };
 
@@ -299,11 +299,11 @@ enum noxs_crash_kind {
 	NOXS_CRASH_KERNEL = 3, /* a fault or a failed check in the library kernel */
 };
 struct noxs_crash {
-	uint32_t kind; /* enum noxs_crash_kind */
+	uint32_t kind;   /* enum noxs_crash_kind */
 	uint32_t signal; /* Linux signal number */
 	uint32_t si_code;
 	uint32_t vector;
-	uint64_t error; /* exception's error code */
+	uint64_t error;   /* exception's error code */
 	uint64_t address; /* CR2, or the faulting instruction */
 	struct noxs_regs regs;
 	char message[128]; /* NOXS_CRASH_KERNEL */

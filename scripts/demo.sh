@@ -35,8 +35,8 @@ echo "   \$ $build/mayfly run $build/hello 'a virtual machine'"
 
 # Milliseconds of one command, the best of 20: what the machine can do, not its mood.
 best() {
-	local i start end best=999999999
-	for i in $(seq 20); do
+	local start end best=999999999
+	for _ in $(seq 20); do
 		start=$(date +%s%N)
 		"$@" >/dev/null
 		end=$(date +%s%N)

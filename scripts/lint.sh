@@ -4,7 +4,7 @@
 # lint.sh: what can be said of the sources without running them. Each check is one test;
 # last comes "N passed, N failed, N skipped".
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 passed=0 failed=0
 check() { # NAME COMMAND...
@@ -46,7 +46,7 @@ directions() {
 }
 # Who may see the heavy or the dangerous headers.
 owners() {
-	no_match '#include <linux/kvm\.h>' <(grep -lE '#include <linux/kvm\.h>' -r monitor unikernel noxs |
+	no_match '#include <linux/kvm\.h>' <(grep -lE '#include <linux/kvm\.h>' -r --include='*.[chS]' monitor unikernel noxs |
 		grep -vE '^monitor/(vm|run|host|crash|core|doctor|cmd_doctor|x86_[a-z]+)\.c$' |
 		sed 's/.*/#include <linux\/kvm.h> in &/') &&
 		no_match '#include <(libelf|gelf|elfutils|dwarf|Zydis|nettle)' monitor/*.[ch] unikernel/*.[ch] noxs/*.h

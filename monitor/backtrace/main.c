@@ -18,15 +18,15 @@
 #define LIMIT_S 20
 
 static const char help[] =
-    "Usage: mayfly-backtrace [OPTION]... (--core FILE | --core-fd N) PROGRAM\n"
-    "Prints the calls that led to where the core file of PROGRAM was written, as\n"
-    "#N ADDRESS in FUNCTION (FILE:LINE), the innermost first.\n"
-    "\n"
-    "      --core FILE   the core file\n"
-    "      --core-fd N   the core file, as an open descriptor\n"
-    "      --base HEX    what to add to PROGRAM's addresses, if it is position-independent\n"
-    "      --out-fd N    print to this descriptor\n"
-    "      --help        this text\n";
+	"Usage: mayfly-backtrace [OPTION]... (--core FILE | --core-fd N) PROGRAM\n"
+	"Prints the calls that led to where the core file of PROGRAM was written, as\n"
+	"#N ADDRESS in FUNCTION (FILE:LINE), the innermost first.\n"
+	"\n"
+	"      --core FILE   the core file\n"
+	"      --core-fd N   the core file, as an open descriptor\n"
+	"      --base HEX    what to add to PROGRAM's addresses, if it is position-independent\n"
+	"      --out-fd N    print to this descriptor\n"
+	"      --help        this text\n";
 
 struct settings {
 	const char *program;
@@ -42,8 +42,8 @@ static int number(const char *text, int base, uint64_t *value, struct err *err)
 	errno = 0;
 	*value = strtoull(text, &end, base);
 	return errno || end == text || *end || *text == '-'
-		   ? err_set(err, 0, "%s is not a number", text)
-		   : 0;
+		       ? err_set(err, 0, "%s is not a number", text)
+		       : 0;
 }
 
 static int set_option(struct settings *s, char which, const char *value, struct err *err)
@@ -71,9 +71,9 @@ static int set_option(struct settings *s, char which, const char *value, struct 
 static int parse(struct settings *s, int argc, char **argv, struct err *err)
 {
 	static const struct option options[] = {
-	    {"core", required_argument, NULL, 'c'}, {"core-fd", required_argument, NULL, 'f'},
-	    {"base", required_argument, NULL, 'b'}, {"out-fd", required_argument, NULL, 'o'},
-	    {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+		{"core", required_argument, NULL, 'c'}, {"core-fd", required_argument, NULL, 'f'},
+		{"base", required_argument, NULL, 'b'}, {"out-fd", required_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
 	};
 	int opt, ret = 0;
 
@@ -97,10 +97,10 @@ static Dwfl *open_dwfl(const struct settings *s, Elf **program, struct err *err)
 {
 	static char *no_path = "";
 	static const Dwfl_Callbacks callbacks = {
-	    .find_elf = dwfl_build_id_find_elf,
-	    .find_debuginfo = dwfl_standard_find_debuginfo,
-	    .section_address = dwfl_offline_section_address,
-	    .debuginfo_path = &no_path,
+		.find_elf = dwfl_build_id_find_elf,
+		.find_debuginfo = dwfl_standard_find_debuginfo,
+		.section_address = dwfl_offline_section_address,
+		.debuginfo_path = &no_path,
 	};
 	Dwfl *dwfl = dwfl_begin(&callbacks);
 	Dwfl_Module *mod;

@@ -27,10 +27,10 @@ static int add_loads(struct target *t, Elf *elf, uint64_t bias, const char *what
 		if (ph.p_offset > size || ph.p_filesz > size - ph.p_offset)
 			continue;
 		t->load[t->nloads++] = (struct target_load){
-		    .addr = ph.p_vaddr + bias,
-		    .bytes = ph.p_filesz,
-		    .data = (const uint8_t *)file + ph.p_offset,
-		    .exec = ph.p_flags & PF_X,
+			.addr = ph.p_vaddr + bias,
+			.bytes = ph.p_filesz,
+			.data = (const uint8_t *)file + ph.p_offset,
+			.exec = ph.p_flags & PF_X,
 		};
 	}
 	return 0;

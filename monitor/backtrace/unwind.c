@@ -71,10 +71,10 @@ static bool initial_registers(Dwfl_Thread *thread, void *arg)
 }
 
 static const Dwfl_Thread_Callbacks callbacks = {
-    .next_thread = next_thread,
-    .get_thread = get_thread,
-    .memory_read = memory_read,
-    .set_initial_registers = initial_registers,
+	.next_thread = next_thread,
+	.get_thread = get_thread,
+	.memory_read = memory_read,
+	.set_initial_registers = initial_registers,
 };
 
 /* ---- frames ---- */
@@ -89,7 +89,7 @@ static bool has_cfi(Dwfl *dwfl, uint64_t at)
 		return false;
 	for (int eh = 1; eh >= 0; eh--) {
 		Dwarf_CFI *cfi =
-		    eh ? dwfl_module_eh_cfi(mod, &bias) : dwfl_module_dwarf_cfi(mod, &bias);
+			eh ? dwfl_module_eh_cfi(mod, &bias) : dwfl_module_dwarf_cfi(mod, &bias);
 
 		if (cfi && !dwarf_cfi_addrframe(cfi, at - bias, &frame)) {
 			free(frame);

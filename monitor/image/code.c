@@ -140,18 +140,18 @@ int code_decode(struct code *code, const uint8_t *bytes, uint32_t n, uint64_t ad
 		return -E2BIG;
 	decoder_init(&decoder, true);
 	for (uint32_t off = 0; off < n; off += in.length) {
-		if (ZYAN_FAILED(
-			ZydisDecoderDecodeInstruction(&decoder, NULL, bytes + off, n - off, &in)))
+		if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes + off, n - off,
+							      &in)))
 			return -EILSEQ;
 		struct code_insn *insn = add(code);
 
 		if (!insn)
 			return -ENOMEM;
 		*insn = (struct code_insn){
-		    .off = off,
-		    .target = CODE_OUTSIDE,
-		    .len = in.length,
-		    .kind = kind_of(&in),
+			.off = off,
+			.target = CODE_OUTSIDE,
+			.len = in.length,
+			.kind = kind_of(&in),
 		};
 		code->indirect |= insn->kind == CODE_INDIRECT;
 		/* raw.imm is set for the direct forms only. */
@@ -336,7 +336,7 @@ bool code_flags_dead(const struct code *code, uint32_t i)
 		if (insn->kind == CODE_INDIRECT || insn->kind == CODE_COND)
 			return false; /* used, or two ways to follow: not worth it */
 		if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(
-			&decoder, NULL, code->bytes + insn->off, insn->len, &in)))
+			    &decoder, NULL, code->bytes + insn->off, insn->len, &in)))
 			return false;
 		if (in.cpu_flags) {
 			if (in.cpu_flags->tested & live)

@@ -187,7 +187,7 @@ static uint32_t prot_of(uint32_t flags)
 static int check_load(struct elf_plan *plan, const GElf_Phdr *ph, const char *name, struct err *err)
 {
 	const uint64_t limit =
-	    plan->pie ? (NOXS_GVA_PIE_END - NOXS_GVA_PIE) / 2 : NOXS_GVA_USER_END;
+		plan->pie ? (NOXS_GVA_PIE_END - NOXS_GVA_PIE) / 2 : NOXS_GVA_USER_END;
 	const uint64_t align = ph->p_align ? ph->p_align : 1;
 
 	if (ph->p_filesz > ph->p_memsz)
@@ -236,11 +236,11 @@ static int check_load(struct elf_plan *plan, const GElf_Phdr *ph, const char *na
 		return refuse(err, name, "it has more than %u segments; link it with fewer",
 			      PREPARED_MAX_SEGMENTS);
 	plan->load[plan->nloads++] = (struct elf_load){
-	    .vaddr = ph->p_vaddr,
-	    .mem_bytes = ph->p_memsz,
-	    .off = ph->p_offset,
-	    .file_bytes = ph->p_filesz,
-	    .prot = prot_of(ph->p_flags),
+		.vaddr = ph->p_vaddr,
+		.mem_bytes = ph->p_memsz,
+		.off = ph->p_offset,
+		.file_bytes = ph->p_filesz,
+		.prot = prot_of(ph->p_flags),
 	};
 	if (align > plan->align)
 		plan->align = align > 0x200000 ? 0x200000 : align; /* prepared.h's most */

@@ -72,9 +72,10 @@ int elf_layout(struct elf_plan *plan, const char *name, struct err *err)
 	for (uint32_t i = 0; i < plan->nloads; i++) {
 		const struct elf_load *load = &plan->load[i];
 		struct elf_segment next = {
-		    .vaddr = page_down(load->vaddr),
-		    .mem_bytes = page_up(load->vaddr + load->mem_bytes) - page_down(load->vaddr),
-		    .prot = load->prot,
+			.vaddr = page_down(load->vaddr),
+			.mem_bytes =
+				page_up(load->vaddr + load->mem_bytes) - page_down(load->vaddr),
+			.prot = load->prot,
 		};
 
 		if (i && load->vaddr < load[-1].vaddr + load[-1].mem_bytes)
@@ -86,11 +87,13 @@ int elf_layout(struct elf_plan *plan, const char *name, struct err *err)
 
 			if (share_page(last, &next))
 				return err_set_exit(
-				    err, ERR_EXIT_IMAGE, 0,
-				    "%s: cannot run: the page at 0x%" PRIx64 " would have to be "
-				    "writable and executable, for two segments share it; link it "
-				    "with -z separate-code or -z max-page-size=4096",
-				    name, page_down(load->vaddr));
+					err, ERR_EXIT_IMAGE, 0,
+					"%s: cannot run: the page at 0x%" PRIx64
+					" would have to be "
+					"writable and executable, for two segments share it; link "
+					"it "
+					"with -z separate-code or -z max-page-size=4096",
+					name, page_down(load->vaddr));
 			if (!last->mem_bytes)
 				n--;
 		}

@@ -98,10 +98,10 @@ static int add(const struct elf_plan *plan, uint64_t addr, uint64_t bytes, size_
 		out->symbol = grown;
 	}
 	out->symbol[out->n++] = (struct symbol){
-	    .addr = addr,
-	    .bytes = bytes,
-	    .name = "",
-	    .function = true,
+		.addr = addr,
+		.bytes = bytes,
+		.name = "",
+		.function = true,
 	};
 	return 0;
 }

@@ -157,9 +157,10 @@ static json_t *json_sites(const struct sites *sites)
 	for (size_t i = 0; i < sites->n; i++) {
 		const struct site *site = &sites->site[i];
 
-		json_array_append_new(
-		    list, json_pack("{s:I,s:o,s:s}", "address", (json_int_t)site->addr, "function",
-				    json_name(site->name), "state", site_state_text[site->state]));
+		json_array_append_new(list,
+				      json_pack("{s:I,s:o,s:s}", "address", (json_int_t)site->addr,
+						"function", json_name(site->name), "state",
+						site_state_text[site->state]));
 	}
 	return json_pack("{s:I,s:I,s:o,s:o}", "found", (json_int_t)sites->n, "rewritten",
 			 (json_int_t)sites->count[SITE_REWRITTEN], "by_state", counts, "sites",

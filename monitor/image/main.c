@@ -45,9 +45,12 @@ static int parse(int argc, char **argv, struct options *opt, struct err *err)
 {
 	enum { IN_FD = 1, OUT_FD, CACHE, JSON, HELP };
 	static const struct option longs[] = {
-	    {"in-fd", required_argument, NULL, IN_FD}, {"out-fd", required_argument, NULL, OUT_FD},
-	    {"cache", required_argument, NULL, CACHE}, {"json", no_argument, NULL, JSON},
-	    {"help", no_argument, NULL, HELP},         {0},
+		{"in-fd", required_argument, NULL, IN_FD},
+		{"out-fd", required_argument, NULL, OUT_FD},
+		{"cache", required_argument, NULL, CACHE},
+		{"json", no_argument, NULL, JSON},
+		{"help", no_argument, NULL, HELP},
+		{0},
 	};
 	int c;
 
@@ -118,9 +121,10 @@ static int inspect(const struct options *opt, struct err *err)
 	/* O_NONBLOCK: a FIFO without a writer must not hang us; it is refused later. */
 	fd = open(opt->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return err_set_exit(
-		    err, errno == ENOENT || errno == ENOTDIR ? ERR_EXIT_NOT_FOUND : ERR_EXIT_IMAGE,
-		    errno, "open %s", opt->path);
+		return err_set_exit(err,
+				    errno == ENOENT || errno == ENOTDIR ? ERR_EXIT_NOT_FOUND
+									: ERR_EXIT_IMAGE,
+				    errno, "open %s", opt->path);
 	ret = store_read(fd, opt->path, &file, err);
 	close(fd);
 	if (ret)

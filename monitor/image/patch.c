@@ -38,12 +38,12 @@ static void set(const struct code *code, uint32_t from, uint32_t to, uint32_t si
 		struct patch *out)
 {
 	*out = (struct patch){
-	    .start = code->addr + code->insn[from].off,
-	    .site = code->addr + code->insn[site].off,
-	    .function = code->addr,
-	    .function_end = code->addr + code->nbytes,
-	    .single = from == to,
-	    .window = (uint8_t)(end_of(code, to) - code->insn[from].off),
+		.start = code->addr + code->insn[from].off,
+		.site = code->addr + code->insn[site].off,
+		.function = code->addr,
+		.function_end = code->addr + code->nbytes,
+		.single = from == to,
+		.window = (uint8_t)(end_of(code, to) - code->insn[from].off),
 	};
 }
 

@@ -32,11 +32,11 @@ static uint64_t set_segments(const struct elf_plan *plan, struct prepared_header
 		const struct elf_segment *segment = &plan->segment[i];
 
 		header->segment[i] = (struct prepared_segment){
-		    .vaddr = segment->vaddr,
-		    .mem_bytes = segment->mem_bytes,
-		    .file_off = off,
-		    .file_bytes = segment->file_bytes,
-		    .prot = segment->prot,
+			.vaddr = segment->vaddr,
+			.mem_bytes = segment->mem_bytes,
+			.file_off = off,
+			.file_bytes = segment->file_bytes,
+			.prot = segment->prot,
 		};
 		off += segment->file_bytes;
 	}
@@ -91,12 +91,12 @@ static void rewrite(struct image_out *out, uint64_t stubs_off)
 
 	if (used) {
 		header->segment[header->nsegments++] = (struct prepared_segment){
-		    .vaddr = addr,
-		    .mem_bytes = page_up(used),
-		    .file_off = stubs_off,
-		    .file_bytes = page_up(used),
-		    .prot = PREPARED_R | PREPARED_X,
-		    .stubs = 1,
+			.vaddr = addr,
+			.mem_bytes = page_up(used),
+			.file_off = stubs_off,
+			.file_bytes = page_up(used),
+			.prot = PREPARED_R | PREPARED_X,
+			.stubs = 1,
 		};
 		header->brk = addr + page_up(used); /* the heap must not grow into the stubs */
 	}
@@ -107,7 +107,7 @@ static void rewrite(struct image_out *out, uint64_t stubs_off)
 static bool room_for_stubs(const struct elf_plan *plan, uint64_t stub_bytes)
 {
 	const uint64_t limit =
-	    plan->pie ? (NOXS_GVA_PIE_END - NOXS_GVA_PIE) / 2 : NOXS_GVA_USER_END;
+		plan->pie ? (NOXS_GVA_PIE_END - NOXS_GVA_PIE) / 2 : NOXS_GVA_USER_END;
 
 	return stub_bytes && plan->nsegments < PREPARED_MAX_SEGMENTS &&
 	       page_up(stub_bytes) + 2 * NOXS_PAGE <= limit - plan->end;
@@ -116,17 +116,17 @@ static bool room_for_stubs(const struct elf_plan *plan, uint64_t stub_bytes)
 static void set_header(const struct elf_plan *plan, struct prepared_header *header)
 {
 	*header = (struct prepared_header){
-	    .magic = PREPARED_MAGIC,
-	    .version = PREPARED_VERSION,
-	    .noxs_fast_entry = NOXS_GVA_FAST_ENTRY,
-	    .pie = plan->pie,
-	    .align = plan->align,
-	    .entry = plan->entry,
-	    .phdr = plan->phdr,
-	    .phnum = plan->phnum,
-	    .phent = plan->phent,
-	    .brk = plan->end,
-	    .stack_bytes = plan->stack_bytes,
+		.magic = PREPARED_MAGIC,
+		.version = PREPARED_VERSION,
+		.noxs_fast_entry = NOXS_GVA_FAST_ENTRY,
+		.pie = plan->pie,
+		.align = plan->align,
+		.entry = plan->entry,
+		.phdr = plan->phdr,
+		.phnum = plan->phnum,
+		.phent = plan->phent,
+		.brk = plan->end,
+		.stack_bytes = plan->stack_bytes,
 	};
 }
 

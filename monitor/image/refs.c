@@ -67,7 +67,7 @@ static unsigned int rel32_opcodes(const uint8_t *b)
 #undef IS
 #undef MASKED
 	return (unsigned int)_mm_movemask_epi8(
-	    _mm_or_si128(_mm_or_si128(call, jcc), _mm_or_si128(xbegin, lea)));
+		_mm_or_si128(_mm_or_si128(call, jcc), _mm_or_si128(xbegin, lea)));
 }
 
 static int scan_relative(const struct elf_plan *plan, const struct elf_load *load,

@@ -13,14 +13,14 @@
 #include "sites.h"
 
 const char *const site_state_text[SITE_NSTATES] = {
-    [SITE_REWRITTEN] = "rewritten",
-    [SITE_NO_FUNCTION] = "in no known function",
-    [SITE_UNCLEAN] = "in a function that does not decode",
-    [SITE_NO_WINDOW] = "no room for a jump",
-    [SITE_SIGRETURN] = "signal return, known by its bytes",
-    [SITE_FLAGS] = "flags are used afterwards",
-    [SITE_REFERENCED] = "something may point into it",
-    [SITE_FAR] = "too far from the stubs",
+	[SITE_REWRITTEN] = "rewritten",
+	[SITE_NO_FUNCTION] = "in no known function",
+	[SITE_UNCLEAN] = "in a function that does not decode",
+	[SITE_NO_WINDOW] = "no room for a jump",
+	[SITE_SIGRETURN] = "signal return, known by its bytes",
+	[SITE_FLAGS] = "flags are used afterwards",
+	[SITE_REFERENCED] = "something may point into it",
+	[SITE_FAR] = "too far from the stubs",
 };
 
 /* More occurrences than any real program has: the rest are left alone. */

@@ -99,7 +99,7 @@ int store_read(int fd, const char *name, struct store_file *out, struct err *err
 		       (older(&out->st.st_mtim, &now) || out->st.st_mtim.tv_sec > now.tv_sec + 1);
 	out->n = (size_t)out->st.st_size;
 	out->bytes =
-	    mmap(NULL, out->n + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, out->n + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (out->bytes == MAP_FAILED) {
 		out->bytes = NULL;
 		return err_set(err, ENOMEM, "read %s: %zu bytes", name, out->n);

@@ -61,11 +61,12 @@ static int add_table(const struct elf_plan *plan, Elf *elf, Elf_Scn *scn, const 
 		bool function = type == STT_FUNC || type == STT_GNU_IFUNC;
 
 		out->symbol[out->n++] = (struct symbol){
-		    .addr = sym.st_value,
-		    .bytes = sym.st_size,
-		    .name = name_at(plan, &strtab, sym.st_name),
-		    .function = function && sym.st_size && elf_at(plan, sym.st_value, sym.st_size),
-		    .guessed = function && !sym.st_size,
+			.addr = sym.st_value,
+			.bytes = sym.st_size,
+			.name = name_at(plan, &strtab, sym.st_name),
+			.function =
+				function && sym.st_size && elf_at(plan, sym.st_value, sym.st_size),
+			.guessed = function && !sym.st_size,
 		};
 	}
 	return 0;

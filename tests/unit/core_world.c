@@ -42,8 +42,8 @@ int world_set_up(void **state)
 
 	*state = w;
 	w->ram = (struct gmem){
-	    mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-	    RAM_BYTES};
+		mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		RAM_BYTES};
 	assert_int_equal(pt_init(&w->pt, &w->ram, TABLES, TABLE_MAX), 0);
 	memcpy(world_at(w, DATA), elf, sizeof(elf));
 	world_at(w, DATA + NOXS_PAGE)[5] = 0xcc;

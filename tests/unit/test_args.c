@@ -24,7 +24,8 @@ static uint64_t build(char *const argv[], char *const envp[], size_t bytes)
 	const struct args_aux aux[] = {{AT_PAGESZ, 4096}, {AT_ENTRY, 0x401000}};
 
 	memset(stack, 0xaa, sizeof(stack));
-	return args_build(stack + BYTES - bytes, bytes, TOP, argv, envp, "/bin/x", random_bytes, aux, 2);
+	return args_build(stack + BYTES - bytes, bytes, TOP, argv, envp, "/bin/x", random_bytes,
+			  aux, 2);
 }
 
 static const void *at(uint64_t gva)

@@ -162,15 +162,16 @@ static void output_that_nobody_reads_stays_in_the_ring(void **state)
 	/* The pipe takes 64 KiB, then the ring fills; never does drain block. */
 	memset(text, 'x', sizeof(text));
 	for (int i = 0; i < 3; i++) {
-		uint32_t room = NOXS_STDOUT_BYTES -
-				(control.console.ring[NOXS_STDOUT].tail - control.console.ring[NOXS_STDOUT].head);
+		uint32_t room = NOXS_STDOUT_BYTES - (control.console.ring[NOXS_STDOUT].tail -
+						     control.console.ring[NOXS_STDOUT].head);
 
 		guest_writes(NOXS_STDOUT, text, room);
 		total += room;
 		assert_true(drain() >= 0);
 	}
 	assert_true(console_pending(&c));
-	assert_int_equal(wait_for(NOXS_EV_STDOUT, 1000000), 0); /* full: no room before the time is up */
+	assert_int_equal(wait_for(NOXS_EV_STDOUT, 1000000),
+			 0); /* full: no room before the time is up */
 	while (total) {
 		char buf[4096];
 		ssize_t n = read(out[0], buf, sizeof(buf));

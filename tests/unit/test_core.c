@@ -33,7 +33,7 @@ static size_t note(const struct world *w, uint32_t type, void *buf, size_t size)
 	assert_non_null(gelf_getphdr(w->elf, 0, &ph));
 	assert_int_equal(ph.p_type, PT_NOTE);
 	Elf_Data *data =
-	    elf_getdata_rawchunk(w->elf, (int64_t)ph.p_offset, ph.p_filesz, ELF_T_NHDR);
+		elf_getdata_rawchunk(w->elf, (int64_t)ph.p_offset, ph.p_filesz, ELF_T_NHDR);
 
 	assert_non_null(data);
 	while ((off = gelf_getnote(data, off, &nh, &name, &desc)) > 0) {
@@ -147,10 +147,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(full_core_has_all_segments),
-	    TEST(small_core_has_stack_and_code),
-	    TEST(notes_say_what_happened),
-	    TEST(errors_are_told),
+		TEST(full_core_has_all_segments),
+		TEST(small_core_has_stack_and_code),
+		TEST(notes_say_what_happened),
+		TEST(errors_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ static void entries_outside_of_ram(void **state)
 	/* a large page whose end is not RAM */
 	world_table(w, BIG_GVA, 2)[1] = (LARGE_GPA + (4ull << 20)) | 0x87;
 	assert_false(
-	    pt_next(&w->ram, TABLES, BIG_GVA + (2ull << 20), BIG_GVA + (4ull << 20), &run));
+		pt_next(&w->ram, TABLES, BIG_GVA + (2ull << 20), BIG_GVA + (4ull << 20), &run));
 	/* no PML4 */
 	assert_false(pt_next(&w->ram, 0x1000, 0, NOXS_GVA_END, &run));
 	assert_false(pt_next(&w->ram, UINT64_MAX, 0, UINT64_MAX, &run));
@@ -123,9 +123,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(tables_that_are_loops),           TEST(one_page_a_million_times),
-	    TEST(entries_outside_of_ram),          TEST(registers_and_stacks_that_lie),
-	    TEST(runs_follow_both_address_spaces),
+		TEST(tables_that_are_loops),           TEST(one_page_a_million_times),
+		TEST(entries_outside_of_ram),          TEST(registers_and_stacks_that_lie),
+		TEST(runs_follow_both_address_spaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,60 +103,60 @@ struct damage {
 #define EH(field, value, why)                                                                   \
 	{                                                                                       \
 		offsetof(struct image, eh.field), sizeof(((struct image *)0)->eh.field), value, \
-		    why                                                                         \
+			why                                                                     \
 	}
 #define PH(i, field, value, why)                                                               \
 	{                                                                                      \
 		offsetof(struct image, ph[i].field), sizeof(((struct image *)0)->ph[i].field), \
-		    value, why                                                                 \
+			value, why                                                             \
 	}
 
 static const struct damage damages[] = {
-    EH(e_ident[0], 'X', "not an ELF file"),
-    EH(e_ident[EI_CLASS], ELFCLASS32, "32-bit program"),
-    EH(e_ident[EI_CLASS], 9, "ELF class is 9"),
-    EH(e_ident[EI_DATA], ELFDATA2MSB, "big-endian"),
-    EH(e_ident[EI_DATA], 7, "data encoding is 7"),
-    EH(e_ident[EI_VERSION], 0, "ELF version is 0"),
-    EH(e_ident[EI_OSABI], ELFOSABI_FREEBSD, "another operating system"),
-    EH(e_machine, EM_AARCH64, "ARM64"),
-    EH(e_machine, EM_386, "32-bit x86"),
-    EH(e_machine, EM_RISCV, "RISC-V"),
-    EH(e_machine, 4242, "machine 4242"),
-    EH(e_type, ET_REL, "object file"),
-    EH(e_type, ET_CORE, "core dump"),
-    EH(e_type, 0x77, "ELF type is 119"),
-    EH(e_version, 3, "ELF version is 3"),
-    EH(e_phnum, 0, "no program headers"),
-    EH(e_phnum, PN_XNUM, "65535 or more"),
-    EH(e_phnum, 1000, "truncated"),
-    EH(e_phentsize, 32, "32 bytes each"),
-    EH(e_phoff, 0x2000, "truncated"),
-    EH(e_phoff, UINT64_MAX - 8, "truncated"),
-    EH(e_entry, BASE + 0x2000, "entry point"),
-    EH(e_entry, BASE - 1, "entry point"),
-    EH(e_entry, BASE + 0x1000, "entry point"),
-    EH(e_entry, 0, "entry point"),
-    PH(0, p_flags, PF_R, "entry point"),
-    PH(0, p_flags, PF_R | PF_W | PF_X, "writable and executable"),
-    PH(0, p_align, 0x1800, "not a power of two"),
-    PH(0, p_align, 3, "not a power of two"),
-    PH(0, p_offset, 0x10, "modulo the page size"),
-    PH(0, p_vaddr, 0x1000, "below 0x10000"),
-    PH(0, p_vaddr, BASE + 0x10000, "do not ascend"),
-    PH(0, p_memsz, 0x2001, "overlap"),
-    PH(0, p_memsz, 0xfff, "more bytes in the file"),
-    PH(0, p_filesz, 0x2001, "more bytes in the file"),
-    PH(1, p_offset, 0x2000, "truncated"),
-    PH(1, p_offset, UINT64_MAX - 0xfff, "truncated"),
-    PH(1, p_memsz, UINT64_MAX, "too large or lies above"),
-    PH(1, p_memsz, NOXS_GVA_USER_END, "too large or lies above"),
-    PH(1, p_vaddr, NOXS_GVA_USER_END, "too large or lies above"),
-    PH(1, p_vaddr, UINT64_MAX - 0xfff, "too large or lies above"),
-    PH(1, p_vaddr, NOXS_GVA_USER_END - 0x2000, "too large or lies above"),
-    PH(1, p_vaddr, BASE, "overlap"),
-    PH(1, p_vaddr, BASE - 0x1000, "do not ascend"),
-    PH(3, p_type, PT_INTERP, "dynamically linked"),
+	EH(e_ident[0], 'X', "not an ELF file"),
+	EH(e_ident[EI_CLASS], ELFCLASS32, "32-bit program"),
+	EH(e_ident[EI_CLASS], 9, "ELF class is 9"),
+	EH(e_ident[EI_DATA], ELFDATA2MSB, "big-endian"),
+	EH(e_ident[EI_DATA], 7, "data encoding is 7"),
+	EH(e_ident[EI_VERSION], 0, "ELF version is 0"),
+	EH(e_ident[EI_OSABI], ELFOSABI_FREEBSD, "another operating system"),
+	EH(e_machine, EM_AARCH64, "ARM64"),
+	EH(e_machine, EM_386, "32-bit x86"),
+	EH(e_machine, EM_RISCV, "RISC-V"),
+	EH(e_machine, 4242, "machine 4242"),
+	EH(e_type, ET_REL, "object file"),
+	EH(e_type, ET_CORE, "core dump"),
+	EH(e_type, 0x77, "ELF type is 119"),
+	EH(e_version, 3, "ELF version is 3"),
+	EH(e_phnum, 0, "no program headers"),
+	EH(e_phnum, PN_XNUM, "65535 or more"),
+	EH(e_phnum, 1000, "truncated"),
+	EH(e_phentsize, 32, "32 bytes each"),
+	EH(e_phoff, 0x2000, "truncated"),
+	EH(e_phoff, UINT64_MAX - 8, "truncated"),
+	EH(e_entry, BASE + 0x2000, "entry point"),
+	EH(e_entry, BASE - 1, "entry point"),
+	EH(e_entry, BASE + 0x1000, "entry point"),
+	EH(e_entry, 0, "entry point"),
+	PH(0, p_flags, PF_R, "entry point"),
+	PH(0, p_flags, PF_R | PF_W | PF_X, "writable and executable"),
+	PH(0, p_align, 0x1800, "not a power of two"),
+	PH(0, p_align, 3, "not a power of two"),
+	PH(0, p_offset, 0x10, "modulo the page size"),
+	PH(0, p_vaddr, 0x1000, "below 0x10000"),
+	PH(0, p_vaddr, BASE + 0x10000, "do not ascend"),
+	PH(0, p_memsz, 0x2001, "overlap"),
+	PH(0, p_memsz, 0xfff, "more bytes in the file"),
+	PH(0, p_filesz, 0x2001, "more bytes in the file"),
+	PH(1, p_offset, 0x2000, "truncated"),
+	PH(1, p_offset, UINT64_MAX - 0xfff, "truncated"),
+	PH(1, p_memsz, UINT64_MAX, "too large or lies above"),
+	PH(1, p_memsz, NOXS_GVA_USER_END, "too large or lies above"),
+	PH(1, p_vaddr, NOXS_GVA_USER_END, "too large or lies above"),
+	PH(1, p_vaddr, UINT64_MAX - 0xfff, "too large or lies above"),
+	PH(1, p_vaddr, NOXS_GVA_USER_END - 0x2000, "too large or lies above"),
+	PH(1, p_vaddr, BASE, "overlap"),
+	PH(1, p_vaddr, BASE - 0x1000, "do not ascend"),
+	PH(3, p_type, PT_INTERP, "dynamically linked"),
 };
 
 static void test_damages(void **state)
@@ -192,7 +192,7 @@ static void test_interp(void **state)
 	build(&im);
 	memcpy(im.data, loader, sizeof(loader));
 	im.ph[3] =
-	    (Elf64_Phdr){.p_type = PT_INTERP, .p_offset = 0x1000, .p_filesz = sizeof(loader)};
+		(Elf64_Phdr){.p_type = PT_INTERP, .p_offset = 0x1000, .p_filesz = sizeof(loader)};
 	refused(&im, sizeof(im), "needs /lib64/ld-linux-x86-64.so.2; link with -static");
 	im.data[3] = '\n'; /* one line, whatever the file says */
 	refused(&im, sizeof(im), "needs /li?64/");
@@ -344,9 +344,9 @@ static void test_shared_page(void **state)
 		uint32_t first, second;        /* p_flags */
 		int first_pages, second_pages; /* of 2 + 1 with one shared; 0: refused */
 	} cases[] = {
-	    {PF_R, PF_R | PF_X, 1, 2},        {PF_R | PF_X, PF_R, 2, 1},
-	    {PF_R, PF_R | PF_W, 1, 2},        {PF_R | PF_W, PF_R, 2, 1},
-	    {PF_R | PF_X, PF_R | PF_W, 0, 0}, {PF_R | PF_W, PF_R | PF_X, 0, 0},
+		{PF_R, PF_R | PF_X, 1, 2},        {PF_R | PF_X, PF_R, 2, 1},
+		{PF_R, PF_R | PF_W, 1, 2},        {PF_R | PF_W, PF_R, 2, 1},
+		{PF_R | PF_X, PF_R | PF_W, 0, 0}, {PF_R | PF_W, PF_R | PF_X, 0, 0},
 	};
 
 	(void)state;
@@ -393,11 +393,11 @@ static void test_shared_page(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_no_elf),   cmocka_unit_test(test_damages),
-	    cmocka_unit_test(test_interp),   cmocka_unit_test(test_dynamic),
-	    cmocka_unit_test(test_too_many), cmocka_unit_test(test_truncation),
-	    cmocka_unit_test(test_plan),     cmocka_unit_test(test_pie),
-	    cmocka_unit_test(test_bss),      cmocka_unit_test(test_shared_page),
+		cmocka_unit_test(test_no_elf),   cmocka_unit_test(test_damages),
+		cmocka_unit_test(test_interp),   cmocka_unit_test(test_dynamic),
+		cmocka_unit_test(test_too_many), cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_plan),     cmocka_unit_test(test_pie),
+		cmocka_unit_test(test_bss),      cmocka_unit_test(test_shared_page),
 	};
 
 	return cmocka_run_group_tests_name("elf", tests, NULL, NULL);

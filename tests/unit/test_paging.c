@@ -38,7 +38,8 @@ static uint64_t entry_of(uint64_t gva)
 	uint64_t table = pt.root;
 
 	for (int level = 4; level > 1; level--) {
-		uint64_t e = ((uint64_t *)gmem_at(&mem, table, NOXS_PAGE))[gva >> (12 + 9 * (level - 1)) & 511];
+		uint64_t e = ((uint64_t *)gmem_at(&mem, table,
+						  NOXS_PAGE))[gva >> (12 + 9 * (level - 1)) & 511];
 
 		if (!(e & 1) || (e & 0x80))
 			return e;
@@ -52,8 +53,11 @@ static void maps_pages_with_their_rights(void **state)
 	uint64_t gpa;
 
 	(void)state;
-	assert_int_equal(pt_map(&pt, 0x400000, NOXS_GPA_RAM + 0x100000, 2 * NOXS_PAGE, PT_USER | PT_EXEC), 0);
-	assert_int_equal(pt_map(&pt, 0x402000, NOXS_GPA_RAM + 0x200000, NOXS_PAGE, PT_USER | PT_WRITE), 0);
+	assert_int_equal(
+		pt_map(&pt, 0x400000, NOXS_GPA_RAM + 0x100000, 2 * NOXS_PAGE, PT_USER | PT_EXEC),
+		0);
+	assert_int_equal(
+		pt_map(&pt, 0x402000, NOXS_GPA_RAM + 0x200000, NOXS_PAGE, PT_USER | PT_WRITE), 0);
 	assert_int_equal(pt_map(&pt, 0x403000, NOXS_GPA_RAM + 0x300000, NOXS_PAGE, 0), 0);
 	assert_true(pt_walk(&mem, pt.root, 0x401234, &gpa));
 	assert_int_equal(gpa, NOXS_GPA_RAM + 0x101234);
@@ -89,7 +93,8 @@ static void maps_large_pages(void **state)
 	uint64_t gpa;
 
 	(void)state;
-	assert_int_equal(pt_map_large(&pt, NOXS_GVA_LINEAR, NOXS_GPA_RAM, 4 << 20, PT_USER | PT_WRITE), 0);
+	assert_int_equal(
+		pt_map_large(&pt, NOXS_GVA_LINEAR, NOXS_GPA_RAM, 4 << 20, PT_USER | PT_WRITE), 0);
 	assert_true(pt_walk(&mem, pt.root, NOXS_GVA_LINEAR + 0x212345, &gpa));
 	assert_int_equal(gpa, NOXS_GPA_RAM + 0x212345);
 	assert_int_equal(entry_of(NOXS_GVA_LINEAR) & 0x80, 0x80);
@@ -127,9 +132,11 @@ static void survives_hostile_tables(void **state)
 	assert_false(pt_walk(&mem, pt.root, 1ull << 47, &gpa));
 	assert_false(pt_walk(&mem, UINT64_MAX, 0x1000, &gpa));
 	for (int i = 0; i < 512; i++)
-		pml4[i] = (uint64_t)random() << 33 ^ (uint64_t)random() << 12 ^ (uint64_t)random() % 256;
+		pml4[i] = (uint64_t)random() << 33 ^ (uint64_t)random() << 12 ^
+			  (uint64_t)random() % 256;
 	for (int i = 0; i < 10000; i++)
-		pt_read(&mem, pt.root, (uint64_t)random() << 16 ^ (uint64_t)random(), buf, sizeof(buf));
+		pt_read(&mem, pt.root, (uint64_t)random() << 16 ^ (uint64_t)random(), buf,
+			sizeof(buf));
 }
 
 static void reads_across_pages_as_far_as_they_go(void **state)

@@ -534,10 +534,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(walk_errors), T(open_flags), T(open_how),
-	    T(links),       T(renames),    T(removals),
-	    T(attributes),  T(not_root),   T(reading_while_changing),
-	    T(first_tree),
+		T(walk_errors), T(open_flags), T(open_how),
+		T(links),       T(renames),    T(removals),
+		T(attributes),  T(not_root),   T(reading_while_changing),
+		T(first_tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,12 +207,12 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(through_the_ring),
-	    T(starts_small),
-	    T(blocking),
-	    T(polling),
-	    T(selecting),
-	    cmocka_unit_test_setup(ends, setup), /* makes nodes in /proc that stay */
+		T(through_the_ring),
+		T(starts_small),
+		T(blocking),
+		T(polling),
+		T(selecting),
+		cmocka_unit_test_setup(ends, setup), /* makes nodes in /proc that stay */
 	};
 
 	return cmocka_run_group_tests(tests, make_the_tree, NULL);

@@ -28,10 +28,13 @@ static struct prepared_header good(void)
 		.phent = 56,
 		.brk = 0x404000,
 		.file_bytes = FILE_BYTES,
-		.segment = {
-			{0x400000, 2 * NOXS_PAGE, NOXS_PAGE, 2 * NOXS_PAGE, PREPARED_R | PREPARED_X, 0},
-			{0x402000, 2 * NOXS_PAGE, 3 * NOXS_PAGE, NOXS_PAGE, PREPARED_R | PREPARED_W, 0},
-		},
+		.segment =
+			{
+				{0x400000, 2 * NOXS_PAGE, NOXS_PAGE, 2 * NOXS_PAGE,
+				 PREPARED_R | PREPARED_X, 0},
+				{0x402000, 2 * NOXS_PAGE, 3 * NOXS_PAGE, NOXS_PAGE,
+				 PREPARED_R | PREPARED_W, 0},
+			},
 	};
 }
 
@@ -48,11 +51,11 @@ static void takes_a_good_one(void **state)
 
 static void refuses_each_damage(void **state)
 {
-#define BAD(change)                                                            \
-	do {                                                                   \
-		struct prepared_header h = good();                             \
-		change;                                                        \
-		assert_true(prepared_check(&h, FILE_BYTES) < 0);               \
+#define BAD(change)                                              \
+	do {                                                     \
+		struct prepared_header h = good();               \
+		change;                                          \
+		assert_true(prepared_check(&h, FILE_BYTES) < 0); \
 	} while (0)
 	(void)state;
 	BAD(h.magic++);
@@ -96,7 +99,8 @@ static void random_damage_never_gets_through_whole(void **state)
 		uint8_t *bytes = (uint8_t *)&h;
 
 		for (int k = random() % 4; k >= 0; k--)
-			bytes[(size_t)random() % sizeof(h)] = (uint8_t)(random() % 3 ? random() : 0xff);
+			bytes[(size_t)random() % sizeof(h)] =
+				(uint8_t)(random() % 3 ? random() : 0xff);
 		if (prepared_check(&h, FILE_BYTES))
 			continue;
 		for (uint32_t s = 0; s < h.nsegments; s++) {

@@ -36,11 +36,11 @@ enum { SYMTAB = 0x200, STRTAB = 0x800, SECTIONS = 0xe00, MAX_SYMS = 32 };
 static void symbol(struct image *im, const char *name, int type, uint64_t addr, uint64_t bytes)
 {
 	Elf64_Sym sym = {
-	    .st_name = (Elf64_Word)im->nstr,
-	    .st_info = ELF64_ST_INFO(STB_GLOBAL, type),
-	    .st_shndx = SHN_ABS,
-	    .st_value = addr,
-	    .st_size = bytes,
+		.st_name = (Elf64_Word)im->nstr,
+		.st_info = ELF64_ST_INFO(STB_GLOBAL, type),
+		.st_shndx = SHN_ABS,
+		.st_value = addr,
+		.st_size = bytes,
 	};
 
 	assert_true(im->nsyms < MAX_SYMS);
@@ -52,34 +52,34 @@ static void symbol(struct image *im, const char *name, int type, uint64_t addr, 
 static void build(struct image *im)
 {
 	Elf64_Ehdr eh = {
-	    .e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-	    .e_type = ET_EXEC,
-	    .e_machine = EM_X86_64,
-	    .e_version = EV_CURRENT,
-	    .e_entry = TEXT,
-	    .e_phoff = sizeof(eh),
-	    .e_shoff = SECTIONS,
-	    .e_ehsize = sizeof(eh),
-	    .e_phentsize = sizeof(Elf64_Phdr),
-	    .e_phnum = 2,
-	    .e_shentsize = sizeof(Elf64_Shdr),
-	    .e_shnum = 3,
+		.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+		.e_type = ET_EXEC,
+		.e_machine = EM_X86_64,
+		.e_version = EV_CURRENT,
+		.e_entry = TEXT,
+		.e_phoff = sizeof(eh),
+		.e_shoff = SECTIONS,
+		.e_ehsize = sizeof(eh),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 2,
+		.e_shentsize = sizeof(Elf64_Shdr),
+		.e_shnum = 3,
 	};
 	Elf64_Phdr ph[2] = {
-	    {.p_type = PT_LOAD,
-	     .p_flags = PF_R | PF_X,
-	     .p_offset = 0x1000,
-	     .p_vaddr = TEXT,
-	     .p_filesz = 0x1000,
-	     .p_memsz = 0x1000,
-	     .p_align = 0x1000},
-	    {.p_type = PT_LOAD,
-	     .p_flags = PF_R | PF_W,
-	     .p_offset = 0x2000,
-	     .p_vaddr = TEXT + 0x1000,
-	     .p_filesz = 0x1000,
-	     .p_memsz = 0x1000,
-	     .p_align = 0x1000},
+		{.p_type = PT_LOAD,
+		 .p_flags = PF_R | PF_X,
+		 .p_offset = 0x1000,
+		 .p_vaddr = TEXT,
+		 .p_filesz = 0x1000,
+		 .p_memsz = 0x1000,
+		 .p_align = 0x1000},
+		{.p_type = PT_LOAD,
+		 .p_flags = PF_R | PF_W,
+		 .p_offset = 0x2000,
+		 .p_vaddr = TEXT + 0x1000,
+		 .p_filesz = 0x1000,
+		 .p_memsz = 0x1000,
+		 .p_align = 0x1000},
 	};
 
 	memset(im, 0, sizeof(*im));
@@ -100,15 +100,18 @@ static void prepare(struct image *im, struct image_out *out)
 {
 	struct err err = {0};
 	Elf64_Shdr sh[3] = {
-	    {0},
-	    {.sh_type = SHT_SYMTAB,
-	     .sh_offset = SYMTAB,
-	     .sh_link = 2,
-	     .sh_info = 1,
-	     .sh_size = im->nsyms * sizeof(Elf64_Sym),
-	     .sh_entsize = sizeof(Elf64_Sym),
-	     .sh_addralign = 8},
-	    {.sh_type = SHT_STRTAB, .sh_offset = STRTAB, .sh_size = im->nstr, .sh_addralign = 1},
+		{0},
+		{.sh_type = SHT_SYMTAB,
+		 .sh_offset = SYMTAB,
+		 .sh_link = 2,
+		 .sh_info = 1,
+		 .sh_size = im->nsyms * sizeof(Elf64_Sym),
+		 .sh_entsize = sizeof(Elf64_Sym),
+		 .sh_addralign = 8},
+		{.sh_type = SHT_STRTAB,
+		 .sh_offset = STRTAB,
+		 .sh_size = im->nstr,
+		 .sh_addralign = 1},
 	};
 
 	put(im, BASE + SECTIONS, sh, sizeof(sh));
@@ -417,7 +420,7 @@ static void test_bad_symbols(void **state)
 {
 	static const char code[] = "\xb8\x27\0\0\0\x31\xff\x0f\x05\xc3";
 	static const uint64_t lies[][2] = {
-	    {TEXT, 0x1001}, {TEXT, UINT64_MAX}, {TEXT + 0x1000, 10}, {UINT64_MAX, 10}, {0, 0},
+		{TEXT, 0x1001}, {TEXT, UINT64_MAX}, {TEXT + 0x1000, 10}, {UINT64_MAX, 10}, {0, 0},
 	};
 	struct image im;
 	struct image_out out;
@@ -460,12 +463,12 @@ static void test_two_sites(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_one_instruction), cmocka_unit_test(test_nearest_and_lea),
-	    cmocka_unit_test(test_several),         cmocka_unit_test(test_around),
-	    cmocka_unit_test(test_around_loop),     cmocka_unit_test(test_entered),
-	    cmocka_unit_test(test_labels),          cmocka_unit_test(test_left_alone),
-	    cmocka_unit_test(test_not_a_site),      cmocka_unit_test(test_bad_symbols),
-	    cmocka_unit_test(test_two_sites),
+		cmocka_unit_test(test_one_instruction), cmocka_unit_test(test_nearest_and_lea),
+		cmocka_unit_test(test_several),         cmocka_unit_test(test_around),
+		cmocka_unit_test(test_around_loop),     cmocka_unit_test(test_entered),
+		cmocka_unit_test(test_labels),          cmocka_unit_test(test_left_alone),
+		cmocka_unit_test(test_not_a_site),      cmocka_unit_test(test_bad_symbols),
+		cmocka_unit_test(test_two_sites),
 	};
 
 	return cmocka_run_group_tests_name("sites", tests, NULL, NULL);

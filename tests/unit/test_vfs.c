@@ -257,9 +257,9 @@ static void random_contents(void **state)
 		case 3:
 			if (!n)
 				break;
-			assert_int_equal(
-			    CALL(fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, n),
-			    0);
+			assert_int_equal(CALL(fallocate, fd,
+					      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, n),
+					 0);
 			memset(model + off, 0, n);
 			break;
 		case 4: {
@@ -427,26 +427,61 @@ static void no_memory(void **state)
 
 static void for_mmap(void **state)
 {
+	struct uk_node *node;
 	uint32_t flags;
-	char buf[64];
+	char *page;
 	int fd = open_new("/tmp/map"), out;
 
 	(void)state;
 	assert_int_equal(CALL(write, fd, "mapped", 6), 6);
-	assert_int_equal(uk_file_mappable(fd, &flags), 0);
+	assert_int_equal(uk_file_mappable(fd, &flags, &node), 0);
 	assert_int_equal(flags & O_ACCMODE, O_RDWR);
-	assert_int_equal(uk_file_pread_user(fd, (uint64_t)buf, 64, 3), 3);
-	assert_memory_equal(buf, "ped", 3);
-	uk_file_path(fd, buf, sizeof(buf));
-	assert_string_equal(buf, "/tmp/map");
+	page = uk_ramfs_page(node, 0, false);
+	assert_memory_equal(page, "mapped", 7);
+	assert_null(uk_ramfs_page(node, 1, false));
 	out = (int)CALL(open, "/tmp/map", O_WRONLY, 0);
-	assert_int_equal(uk_file_mappable(out, &flags), -EACCES);
-	assert_int_equal(uk_file_mappable(0, &flags), -ENODEV);
-	assert_int_equal(uk_file_mappable(-1, &flags), -EBADF);
+	assert_int_equal(uk_file_mappable(out, &flags, &node), -EACCES);
+	assert_int_equal(uk_file_mappable(0, &flags, &node), -ENODEV);
+	assert_int_equal(uk_file_mappable(-1, &flags, &node), -EBADF);
+	assert_int_equal(CALL(close, out), 0);
+	out = (int)CALL(open, "/dev/zero", O_RDWR, 0);
+	assert_int_equal(uk_file_mappable(out, &flags, &node), 0);
+	assert_null(node);
 	assert_int_equal(CALL(close, out), 0);
 	assert_int_equal(CALL(unlink, "/tmp/map"), 0);
-	uk_file_path(fd, buf, sizeof(buf));
-	assert_string_equal(buf, "/tmp/map (deleted)");
+	assert_int_equal(CALL(close, fd), 0);
+}
+
+/* While a file is mapped its frames stay, and what is cut off reads as zero. */
+static void mapped_frames(void **state)
+{
+	int fd = open_new("/tmp/shared");
+	struct uk_node *node;
+	uint32_t flags;
+	char *page, buf[8];
+
+	(void)state;
+	assert_int_equal(CALL(ftruncate, fd, 3 * 4096), 0);
+	assert_int_equal(uk_file_mappable(fd, &flags, &node), 0);
+	uk_ramfs_mapped(node, true);
+	page = uk_ramfs_page(node, 1, true);
+	memcpy(page, "stored", 6);
+	assert_int_equal(CALL(pread64, fd, buf, 6, 4096), 6);
+	assert_memory_equal(buf, "stored", 6);
+	assert_int_equal(CALL(ftruncate, fd, 100), 0);
+	assert_ptr_equal(uk_ramfs_page(node, 1, false), page);
+	assert_int_equal(page[0], 0);
+	/* stored behind the end: gone when the file grows */
+	memcpy(page, "again", 5);
+	assert_int_equal(CALL(pwrite64, fd, "x", 1, 8192), 1);
+	assert_int_equal(CALL(pread64, fd, buf, 6, 4096), 6);
+	assert_memory_equal(buf, "\0\0\0\0\0", 6);
+	assert_int_equal(CALL(ftruncate, fd, 10), 0);
+	((char *)uk_ramfs_page(node, 0, true))[50] = 1;
+	uk_ramfs_mapped(node, false);
+	assert_null(uk_ramfs_page(node, 1, false));
+	assert_int_equal(((char *)uk_ramfs_page(node, 0, false))[50], 0);
+	assert_int_equal(CALL(unlink, "/tmp/shared"), 0);
 	assert_int_equal(CALL(close, fd), 0);
 }
 
@@ -463,22 +498,22 @@ static void closed_streams(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(lowest_descriptor, setup),
-	    cmocka_unit_test_setup(table_full, setup),
-	    cmocka_unit_test_setup(shared_offset, setup),
-	    cmocka_unit_test_setup(console_write, setup),
-	    cmocka_unit_test_setup(console_full, setup),
-	    cmocka_unit_test_setup(console_read, setup),
-	    cmocka_unit_test_setup(console_kinds, setup),
-	    cmocka_unit_test_setup(random_contents, setup),
-	    cmocka_unit_test_setup(sparse, setup),
-	    cmocka_unit_test_setup(no_space, setup),
-	    cmocka_unit_test_setup(bad_source, setup),
-	    cmocka_unit_test_setup(append, setup),
-	    cmocka_unit_test_setup(between_files, setup),
-	    cmocka_unit_test_setup(no_memory, setup),
-	    cmocka_unit_test_setup(for_mmap, setup),
-	    cmocka_unit_test_setup(closed_streams, setup),
+		cmocka_unit_test_setup(lowest_descriptor, setup),
+		cmocka_unit_test_setup(table_full, setup),
+		cmocka_unit_test_setup(shared_offset, setup),
+		cmocka_unit_test_setup(console_write, setup),
+		cmocka_unit_test_setup(console_full, setup),
+		cmocka_unit_test_setup(console_read, setup),
+		cmocka_unit_test_setup(console_kinds, setup),
+		cmocka_unit_test_setup(random_contents, setup),
+		cmocka_unit_test_setup(sparse, setup),
+		cmocka_unit_test_setup(no_space, setup),
+		cmocka_unit_test_setup(bad_source, setup),
+		cmocka_unit_test_setup(append, setup),
+		cmocka_unit_test_setup(between_files, setup),
+		cmocka_unit_test_setup(no_memory, setup),
+		cmocka_unit_test_setup(for_mmap, setup),
+		cmocka_unit_test_setup(closed_streams, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

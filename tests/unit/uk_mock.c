@@ -43,20 +43,20 @@ void uk_mock_reset(void)
 	struct noxs_page *noxs = uk_mock_noxs();
 
 	uk_mock = (struct uk_mock){
-	    .frames = 1 << 16,
-	    .alloc_limit = SIZE_MAX,
-	    .mono_ns = 5000000000,
-	    .real_ns = 1700000000123456789,
-	    .out_room = {1 << 20, 1 << 20, 1 << 20},
+		.frames = 1 << 16,
+		.alloc_limit = SIZE_MAX,
+		.mono_ns = 5000000000,
+		.real_ns = 1700000000123456789,
+		.out_room = {1 << 20, 1 << 20, 1 << 20},
 	};
 	*noxs = (struct noxs_page){
-	    .magic = NOXS_MAGIC,
-	    .version = NOXS_VERSION,
-	    .pid = 42,
-	    .umask = 022,
-	    .exe = "/bin/program",
-	    .cwd = "/work/dir",
-	    .hostname = "mockhost",
+		.magic = NOXS_MAGIC,
+		.version = NOXS_VERSION,
+		.pid = 42,
+		.umask = 022,
+		.exe = "/bin/program",
+		.cwd = "/work/dir",
+		.hostname = "mockhost",
 	};
 }
 
@@ -288,10 +288,10 @@ __attribute__((weak)) long uk_sigmask_swap(uint64_t set_user, size_t size, uint6
 	return uk_copy_in(&set, set_user, sizeof(set));
 }
 
-void uk_sigmask_restore(uint64_t old);
-__attribute__((weak)) void uk_sigmask_restore(uint64_t old)
+void uk_sigmask_restore(uint64_t old, bool interrupted);
+__attribute__((weak)) void uk_sigmask_restore(uint64_t old, bool interrupted)
 {
-	(void)old;
+	(void)old, (void)interrupted;
 	uk_mock.mask_restores++;
 }
 
