@@ -23,6 +23,17 @@
 static const char usage[] = "usage: mayfly-image prepare --in-fd N --out-fd M [--cache DIR] PATH\n"
 			    "       mayfly-image inspect [--json] PATH\n";
 
+/* People come here by way of `mayfly inspect`. */
+static const char inspect_help[] =
+	"Usage: mayfly inspect [--json] IMAGE\n"
+	"Says what IMAGE is and whether mayfly can run it: kind, segments, digest, system-call\n"
+	"sites and how many of them are rewritten, the memory it takes.\n"
+	"\n"
+	"      --json   one JSON object, for programs\n"
+	"      --help   this text\n"
+	"\n"
+	"Exit status: 0 it can run; 126 it cannot; 127 it was not found; 125 another failure.\n";
+
 struct options {
 	int in_fd, out_fd;
 	const char *cache, *path;
@@ -75,17 +86,17 @@ static int parse(int argc, char **argv, struct options *opt, struct err *err)
 			opt->json = true;
 			break;
 		case HELP:
-			fputs(usage, stdout);
+			fputs(strcmp(argv[0], "inspect") ? usage : inspect_help, stdout);
 			exit(0);
 		default:
 			return err_set(err, 0,
 				       "%s: no such option, or its value is missing; "
-				       "see mayfly-image --help",
+				       "try 'mayfly inspect --help'",
 				       argv[optind - 1]);
 		}
 	}
 	if (optind != argc - 1)
-		return err_set(err, 0, "one PATH is needed; see mayfly-image --help");
+		return err_set(err, 0, "inspect needs one image; try 'mayfly inspect --help'");
 	opt->path = argv[optind];
 	return 0;
 }
