@@ -135,7 +135,7 @@ OURS := $(wildcard noxs/*.h monitor/*.[ch] monitor/image/*.[ch] unikernel/*.[ch]
 TEST_LIBS := -lcmocka -l:libdw.a -lelf -lnettle -ljansson -lz -lZydis
 guests = $(patsubst tests/$(1)/%.c,$(B)/tests/$(1)/$(2)/%,$(wildcard tests/$(1)/*.c))
 GUESTS := $(call guests,guest,musl) $(call guests,guest,glibc) \
-	$(call guests,guest-crash,musl) $(call guests,guest-crash,glibc) $(call guests,guest-cli,musl)
+	$(call guests,guest-crash,musl) $(call guests,guest-crash,glibc) $(call guests,guest-cli,musl) $(call guests,guest-hostile,musl)
 GUEST_FLAGS := -std=gnu17 -Wall -O1 -g -static
 
 $(B)/tests/unit/%: tests/unit/%.c $(OURS)
@@ -161,6 +161,7 @@ $(eval $(call guest_rule,guest,glibc,$(CC)))
 $(eval $(call guest_rule,guest-crash,musl,$(MUSL_CC),-O0 -fno-omit-frame-pointer -w))
 $(eval $(call guest_rule,guest-crash,glibc,$(CC),-O0 -fno-omit-frame-pointer -w))
 $(eval $(call guest_rule,guest-cli,musl,$(MUSL_CC)))
+$(eval $(call guest_rule,guest-hostile,musl,$(MUSL_CC)))
 
 check-build: all $(UNIT) $(FUZZ) $(GUESTS)
 
