@@ -14,6 +14,7 @@ _Noreturn void uk_boot(uint64_t tsc)
 	UK_CONTROL->stats.boot_tsc = tsc;
 	UK_CONTROL->console.state = NOXS_READY;
 	UK_CONTROL->power.state = NOXS_READY;
+	uk_vfs_init();
 	uk_run_program(UK_NOXS->entry, UK_NOXS->rsp);
 }
 

@@ -52,6 +52,7 @@ uk_head: /* struct noxs_kernel */
  */
 	.globl uk_fast_entry
 uk_fast_entry:
+	cld			/* SYSCALL's mask would have done that */
 	mov	%rsp, uk_user_rsp(%rip)
 	mov	uk_kstack_end(%rip), %rsp
 	push	$SEL_UDATA

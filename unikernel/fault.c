@@ -52,8 +52,11 @@ void uk_fault_signal(struct uk_frame *f)
 		sig = SIGFPE, code = FPE_INTDIV;
 		break;
 	case DB:
+		sig = SIGTRAP, code = TRAP_TRACE;
+		break;
 	case BP:
-		sig = SIGTRAP, code = f->how == BP ? SI_KERNEL : TRAP_TRACE;
+		sig = SIGTRAP, code = SI_KERNEL;
+		address = 0; /* rip is behind the instruction; Linux names none */
 		break;
 	case UD:
 		sig = SIGILL, code = ILL_ILLOPN;
@@ -68,9 +71,13 @@ void uk_fault_signal(struct uk_frame *f)
 	case PF:
 		sig = SIGSEGV, code = uk_mm_mapped(fault_cr2) ? SEGV_ACCERR : SEGV_MAPERR;
 		address = fault_cr2;
+		if (uk_mm_beyond(fault_cr2)) {
+			sig = SIGBUS, code = BUS_ADRERR;
+			break;
+		}
 		/* The machine ran out of memory: what Linux' OOM killer sends is not catchable. */
 		if (uk_mm_allowed(fault_cr2, f->error))
-			uk_die(f, SIGKILL, 0, address, NOXS_CRASH_SIGNAL);
+			uk_die(f, SIGKILL, SI_KERNEL, address, NOXS_CRASH_SIGNAL);
 		break;
 	default: /* #GP: non-canonical address, privileged instruction; the rest cannot come */
 		sig = SIGSEGV, code = SI_KERNEL;

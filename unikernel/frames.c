@@ -7,9 +7,11 @@
  * dirty and zeroed when it is taken again; one that was never used is zero already, and
  * taking it touches nothing.
  */
+#include "arch.h"
 #include "frames.h"
 
 #define PER_BLOCK 512u
+#define GIVE_BACK 2u /* blocks that became free: less is soon taken and zeroed again */
 
 struct block {
 	uint64_t used[PER_BLOCK / 64];
@@ -22,6 +24,7 @@ static struct block *blocks;
 static size_t nblocks;
 static size_t frames_used;
 static size_t hint; /* block where the last frame was found */
+static size_t emptied; /* blocks that became free since the last uk_frames_give_back */
 
 static inline bool get(const uint64_t *map, size_t i)
 {
@@ -139,8 +142,43 @@ void uk_frames_free(uint64_t gpa, size_t n)
 		UK_BUG_ON(i / PER_BLOCK >= nblocks || !get(b->used, i % PER_BLOCK));
 		b->used[i % PER_BLOCK / 64] &= ~(1ull << (i % 64));
 		b->dirty[i % PER_BLOCK / 64] |= 1ull << (i % 64);
-		b->count--;
+		emptied += !--b->count;
 		frames_used--;
+	}
+}
+
+/* A block that is free, but for the host has contents. */
+static bool stale(size_t i)
+{
+	uint64_t dirty = 0;
+
+	if (i >= nblocks || blocks[i].count)
+		return false;
+	for (size_t k = 0; k < uk_countof(blocks[i].dirty); k++)
+		dirty |= blocks[i].dirty[k];
+	return dirty;
+}
+
+void uk_frames_give_back(void)
+{
+	struct noxs_discard *d = &UK_CONTROL->discard;
+	static bool refused;
+	size_t n = emptied;
+
+	if (__builtin_expect(n < GIVE_BACK, 1))
+		return;
+	emptied = 0;
+	for (size_t i = 0; i < nblocks && !refused; i += n + 1) {
+		for (n = 0; stale(i + n); n++)
+			;
+		if (!n)
+			continue;
+		d->gpa = block_gpa(i);
+		d->bytes = n * UK_BLOCK;
+		uk_doorbell(NOXS_DB_DISCARD, 0);
+		refused = *(volatile uint64_t *)&d->bytes != 0;
+		if (!refused)
+			uk_frames_discarded(block_gpa(i), n * PER_BLOCK);
 	}
 }
 

@@ -12,6 +12,8 @@ uint64_t uk_frames_take(size_t n);
 void uk_frames_free(uint64_t gpa, size_t n);
 /* The monitor has dropped these free frames: they are zero again. */
 void uk_frames_discarded(uint64_t gpa, size_t n);
+/* Offers large free pieces to the host, if much was freed since the last time. */
+void uk_frames_give_back(void);
 /* Is gpa free RAM's (and not the monitor's tables or image)? */
 bool uk_frames_owned(uint64_t gpa);
 /* Blocks without a frame in use; *total gets the number of blocks. */

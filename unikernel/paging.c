@@ -21,6 +21,8 @@
 #define LARGE     UK_BLOCK
 /* Not present, but the frame is still there: PROT_NONE. */
 #define PTE_KEPT 0x200ull
+/* The frame belongs to a file. */
+#define PTE_FILE 0x400ull
 
 #define PD_INDEX(gva)   ((gva) >> 21 & 511)
 #define PT_INDEX(gva)   ((gva) >> 12 & 511)
@@ -44,9 +46,11 @@ static void write_entries(uint64_t *slot, const uint64_t *values, size_t n)
 
 static uint64_t flags_of(uint32_t prot)
 {
-	if (!prot)
-		return PTE_KEPT;
-	return PTE_P | PTE_U | (prot & NOXS_W ? PTE_W : 0) | (prot & NOXS_X ? 0 : PTE_NX);
+	uint64_t file = prot & UK_PT_FILE ? PTE_FILE : 0;
+
+	if (!(prot & ~UK_PT_FILE))
+		return PTE_KEPT | file;
+	return PTE_P | PTE_U | file | (prot & NOXS_W ? PTE_W : 0) | (prot & NOXS_X ? 0 : PTE_NX);
 }
 
 /* A zeroed page for a table: its gpa, or 0. */
@@ -140,6 +144,25 @@ long uk_pt_map(uint64_t gva, uint64_t gpa, size_t n, uint32_t prot)
 	return 0;
 }
 
+long uk_pt_map_list(uint64_t gva, const uint64_t *gpa, size_t n, uint32_t prot)
+{
+	uint64_t *slot = pt_slot(gva, true);
+
+	if (!slot)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		stage[i] = gpa[i] | flags_of(prot);
+	write_entries(slot, stage, n);
+	return 0;
+}
+
+bool uk_pt_no_table(uint64_t gva)
+{
+	uint64_t *pd = pd_slot(gva, false);
+
+	return !pd || !*pd;
+}
+
 long uk_pt_map_block(uint64_t gva, uint64_t gpa, uint32_t prot)
 {
 	uint64_t *pd = pd_slot(gva, true);
@@ -147,8 +170,7 @@ long uk_pt_map_block(uint64_t gva, uint64_t gpa, uint32_t prot)
 
 	if (!pd)
 		return -ENOMEM;
-	if (*pd)
-		return -EEXIST;
+	UK_BUG_ON(*pd);
 	write_entries(pd, &entry, 1);
 	return 0;
 }
@@ -156,7 +178,7 @@ long uk_pt_map_block(uint64_t gva, uint64_t gpa, uint32_t prot)
 static void free_frames(uint64_t entry, size_t n)
 {
 	/* The monitor's frames (the image, the first stack) are not ours to hand out again. */
-	if ((entry & PTE_ADDR) && uk_frames_owned(entry & PTE_ADDR))
+	if ((entry & PTE_ADDR) && !(entry & PTE_FILE) && uk_frames_owned(entry & PTE_ADDR))
 		uk_frames_free(entry & PTE_ADDR, n);
 }
 
@@ -216,7 +238,7 @@ long uk_pt_protect(uint64_t gva, size_t n, uint32_t prot)
 		if (!slot)
 			return -ENOMEM;
 		for (size_t i = 0; i < part; i++)
-			stage[i] = slot[i] ? (slot[i] & PTE_ADDR) | flags_of(prot) : 0;
+			stage[i] = slot[i] ? (slot[i] & (PTE_ADDR | PTE_FILE)) | flags_of(prot) : 0;
 		for (first = 0; first < part && stage[first] == (slot[first] & ~0x60ull); first++)
 			;
 		for (last = part; last > first && stage[last - 1] == (slot[last - 1] & ~0x60ull); last--)
@@ -237,6 +259,15 @@ long uk_pt_move(uint64_t from, uint64_t to, size_t n)
 		part = uk_min(n, uk_min(left_in_table(from), left_in_table(to)));
 		if (!pd || !*pd)
 			continue;
+		if ((*pd & PTE_PS) && part == PER_TABLE && uk_pt_no_table(to)) {
+			dst = pd_slot(to, true);
+			if (!dst)
+				return -ENOMEM;
+			stage[0] = *pd;
+			write_entries(dst, stage, 1);
+			write_entries(pd, zero, 1);
+			continue;
+		}
 		src = pt_slot(from, false);
 		dst = src ? pt_slot(to, true) : NULL;
 		if (!dst)

@@ -115,9 +115,8 @@ static long wait_masked(scan_fn *scan, void *what, uint64_t deadline, uint64_t s
 	if (r)
 		return r;
 	r = wait_ready(scan, what, deadline);
-	/* After a signal the handler runs first: its return brings the old mask back. */
-	if (set_user && r != -EINTR)
-		uk_sigmask_restore(old);
+	if (set_user)
+		uk_sigmask_restore(old, r == -EINTR);
 	return r;
 }
 

@@ -21,7 +21,7 @@
 #define RADIX_BITS 6
 #define RADIX_SIZE (1u << RADIX_BITS)
 #define DIR_MIN    8 /* slots of a directory's first table */
-#define NO_SLOT    UINT32_MAX
+#define PAGES_MAX  (1ull << 63) /* behind the last page that a file can have */
 
 /* ---- nodes ---- */
 
@@ -572,6 +572,62 @@ static void touch(struct uk_node *node)
 	node->mtime = node->ctime = uk_now();
 }
 
+/* Zero [from, to) within one page. */
+static void page_zero(struct uk_node *node, uint64_t from, uint64_t to)
+{
+	uint8_t *page = data_page(&node->data, from / NOXS_PAGE);
+
+	if (page && from < to)
+		memset(page + from % NOXS_PAGE, 0, to - from);
+}
+
+static uint64_t page_up(uint64_t off)
+{
+	return (off + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1);
+}
+
+/* Zero [from, to), in the pages that there are. */
+static void range_zero(struct uk_node *node, uint64_t from, uint64_t to)
+{
+	uint64_t end = page_up(to) / NOXS_PAGE;
+
+	while (from < to) {
+		page_zero(node, from, uk_min(to, page_up(from + 1)));
+		from = data_next(&node->data, from / NOXS_PAGE + 1, end, true) * NOXS_PAGE;
+	}
+}
+
+/* The file is about to grow to beyond off: what a mapping stored behind its end is not in it. */
+static void extend(struct uk_node *node, uint64_t off)
+{
+	if (node->maps && off > node->size)
+		range_zero(node, node->size, off);
+}
+
+/* No page of [from, to), whole pages, is there any more, or it is zero. */
+static void range_free(struct uk_node *node, uint64_t from, uint64_t to)
+{
+	if (node->maps)
+		range_zero(node, from, to);
+	else
+		data_free(&node->data, from / NOXS_PAGE, to / NOXS_PAGE);
+}
+
+void *uk_ramfs_page(struct uk_node *node, uint64_t page, bool make)
+{
+	return make ? data_page_make(&node->data, page) : data_page(&node->data, page);
+}
+
+void uk_ramfs_mapped(struct uk_node *node, bool more)
+{
+	node->maps += more ? 1 : -1;
+	if (node->maps)
+		return;
+	/* What was kept or stored behind the end of the file. */
+	page_zero(node, node->size, page_up(node->size));
+	data_free(&node->data, page_up(node->size) / NOXS_PAGE, UINT64_MAX);
+}
+
 static long ramfs_write(struct uk_file *f, uint64_t user, size_t n, uint64_t off, uint32_t flags)
 {
 	struct uk_node *node = f->node;
@@ -581,6 +637,7 @@ static long ramfs_write(struct uk_file *f, uint64_t user, size_t n, uint64_t off
 	if (n && off >= UK_OFF_MAX)
 		return -EFBIG;
 	n = uk_min(n, UK_OFF_MAX - off);
+	extend(node, off);
 	while (done < n) {
 		uint64_t pos = off + done, at = pos % NOXS_PAGE;
 		size_t bytes = uk_min(NOXS_PAGE - at, n - done);
@@ -644,27 +701,14 @@ const struct uk_file_ops uk_ramfs_ops = {
     .lseek = ramfs_lseek,
 };
 
-/* Zero [from, to) within one page. */
-static void page_zero(struct uk_node *node, uint64_t from, uint64_t to)
-{
-	uint8_t *page = data_page(&node->data, from / NOXS_PAGE);
-
-	if (page && from < to)
-		memset(page + from % NOXS_PAGE, 0, to - from);
-}
-
-static uint64_t page_up(uint64_t off)
-{
-	return (off + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1);
-}
-
 long uk_ramfs_truncate(struct uk_node *node, uint64_t size)
 {
 	/* Not larger: also frees what fallocate put behind the end. */
 	if (size <= node->size) {
-		data_free(&node->data, page_up(size) / NOXS_PAGE, UINT64_MAX);
+		range_free(node, page_up(size), PAGES_MAX);
 		page_zero(node, size, page_up(size));
 	}
+	extend(node, size);
 	node->size = size;
 	touch(node);
 	return 0;
@@ -681,7 +725,8 @@ long uk_ramfs_fallocate(struct uk_node *node, uint32_t mode, uint64_t off, uint6
 	uint64_t end = off + n, inner = page_up(off), outer = end & ~(NOXS_PAGE - 1);
 
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
-		data_free(&node->data, inner / NOXS_PAGE, outer / NOXS_PAGE);
+		if (inner < outer)
+			range_free(node, inner, outer);
 		page_zero(node, off, uk_min(inner, end));
 		page_zero(node, uk_max(outer, off), end);
 		touch(node);
@@ -692,8 +737,10 @@ long uk_ramfs_fallocate(struct uk_node *node, uint32_t mode, uint64_t off, uint6
 	for (uint64_t page = off / NOXS_PAGE; page < page_up(end) / NOXS_PAGE; page++)
 		if (!data_page_make(&node->data, page))
 			return -ENOSPC;
-	if (!(mode & FALLOC_FL_KEEP_SIZE))
+	if (!(mode & FALLOC_FL_KEEP_SIZE)) {
+		extend(node, end);
 		node->size = uk_max(node->size, end);
+	}
 	touch(node);
 	return 0;
 }

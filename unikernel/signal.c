@@ -37,12 +37,12 @@ struct sigframe { /* at the handler's rsp */
 };
 
 static uint64_t pending, blocked;
-static uint64_t restore_mask; /* what a handler's return brings back after sigsuspend */
-static bool restore_mask_set;
+static uint64_t waited; /* by sigtimedwait, which takes also what is ignored */
+static uint64_t restore_mask; /* while uk_mask_pending: what was blocked before the wait */
 static struct action actions[NSIG_ + 1];
 static struct siginfo infos[NSIG_ + 1];
 static stack_t altstack = {.ss_flags = SS_DISABLE};
-bool uk_frame_full;
+bool uk_frame_full, uk_mask_pending;
 
 static bool ignored(int sig)
 {
@@ -51,15 +51,19 @@ static bool ignored(int sig)
 	return h == (uint64_t)SIG_IGN || (h == (uint64_t)SIG_DFL && (IGNORED_BY_DEFAULT & BIT(sig)));
 }
 
-static void raise_info(int sig, int code, uint64_t pid_or_addr)
+/* One that is blocked waits even if it is ignored: sigtimedwait may ask for it. One that
+ * waits already is not counted twice. */
+static void raise_info(int sig, int code, uint32_t pid)
 {
-	if (sig < 1 || sig > NSIG_ || ignored(sig))
+	if (sig < 1 || sig > NSIG_ || (pending & BIT(sig)) ||
+	    (ignored(sig) && !((blocked | waited) & BIT(sig))))
 		return;
 	pending |= BIT(sig);
 	memset(&infos[sig], 0, sizeof(infos[sig]));
 	infos[sig].si_signo = sig;
 	infos[sig].si_code = code;
-	infos[sig].si_pid = (int)pid_or_addr;
+	infos[sig].si_pid = (int)pid;
+	infos[sig].si_uid = pid ? UK_NOXS->uid : 0;
 }
 
 void uk_signal_raise(int sig)
@@ -78,7 +82,16 @@ bool uk_signal_poll(void)
 	}
 	if (__builtin_expect(power->timer_ns != 0, 0) && uk_timer_expired())
 		raise_info(SIGALRM, SI_KERNEL, 0);
-	return pending & ~blocked;
+	if (pending & waited)
+		return true;
+	for (uint64_t now = pending & ~blocked; now; now &= now - 1) {
+		int sig = __builtin_ctzll(now) + 1;
+
+		if (!ignored(sig))
+			return true;
+		pending &= ~BIT(sig); /* it was blocked when it came */
+	}
+	return false;
 }
 
 _Noreturn void uk_die(const struct uk_frame *f, int sig, int code, uint64_t address,
@@ -117,6 +130,8 @@ static long push_frame(struct uk_frame *f, int sig, const struct siginfo *info, 
 		sp = (uint64_t)altstack.ss_sp + altstack.ss_size;
 	fp = (sp - UK_NOXS->xsave_bytes) & ~63ull;
 	sp = ((fp - sizeof(frame)) & ~15ull) - 8;
+	if (on_alt && sp - (uint64_t)altstack.ss_sp >= altstack.ss_size)
+		return -EFAULT; /* it is full */
 
 	memset(&frame, 0, sizeof(frame));
 	frame.restorer = act->restorer;
@@ -149,9 +164,9 @@ static long push_frame(struct uk_frame *f, int sig, const struct siginfo *info, 
 static void handle(struct uk_frame *f, int sig, const struct siginfo *info, uint64_t cr2)
 {
 	struct action *act = &actions[sig];
-	uint64_t mask = restore_mask_set ? restore_mask : blocked;
+	uint64_t mask = uk_mask_pending ? restore_mask : blocked;
 
-	restore_mask_set = false;
+	uk_mask_pending = false;
 	if (push_frame(f, sig, info, mask, cr2)) {
 		/* No stack to run it on: the end, as on Linux, by SIGSEGV. */
 		uk_die(f, SIGSEGV, SI_KERNEL, f->rsp, NOXS_CRASH_FAULT);
@@ -172,9 +187,23 @@ static void restart_call(struct uk_frame *f, int sig)
 
 	if (f->how > 1 || (long)f->rax != -EINTR || !(actions[sig].flags & SA_RESTART))
 		return;
-	if (nr != __NR_read && nr != __NR_write && nr != __NR_readv && nr != __NR_writev &&
-	    nr != __NR_ioctl && nr != __NR_futex)
+	switch (nr) {
+	case __NR_futex: /* with a time-out it would wait for all of it again */
+		if (f->r10)
+			return;
+		break;
+	case __NR_read:
+	case __NR_write:
+	case __NR_readv:
+	case __NR_writev:
+	case __NR_preadv2:
+	case __NR_pwritev2:
+	case __NR_sendfile:
+	case __NR_ioctl:
+		break;
+	default:
 		return;
+	}
 	f->rax = nr;
 	f->rcx = f->rip;
 	f->rip = NOXS_GVA_FAST_ENTRY;
@@ -185,14 +214,24 @@ int uk_signal_deliver(struct uk_frame *f)
 	bool full = uk_frame_full;
 
 	uk_frame_full = false;
-	while (pending & ~blocked) {
-		int sig = __builtin_ctzll(pending & ~blocked) + 1;
+	for (;;) {
+		int sig;
+
+		if (!(pending & ~blocked)) {
+			if (!uk_mask_pending)
+				break;
+			/* No handler ran that would bring it back. */
+			uk_mask_pending = false;
+			blocked = restore_mask;
+			continue;
+		}
+		sig = __builtin_ctzll(pending & ~blocked) + 1;
 
 		pending &= ~BIT(sig);
 		if (ignored(sig))
 			continue;
 		if (actions[sig].handler == (uint64_t)SIG_DFL)
-			uk_die(f, sig, 0, f->rip, NOXS_CRASH_SIGNAL);
+			uk_die(f, sig, infos[sig].si_code, f->rip, NOXS_CRASH_SIGNAL);
 		if (!full)
 			restart_call(f, sig);
 		handle(f, sig, &infos[sig], 0);
@@ -235,12 +274,11 @@ long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old)
 	return 0;
 }
 
-void uk_sigmask_restore(uint64_t old)
+void uk_sigmask_restore(uint64_t old, bool interrupted)
 {
-	/* A handler runs first, under the mask of the wait, and brings the old one back. */
-	if (pending & ~blocked) {
+	if (interrupted) {
 		restore_mask = old;
-		restore_mask_set = true;
+		uk_mask_pending = true;
 	} else {
 		blocked = old;
 	}
@@ -329,7 +367,7 @@ UK_SYSCALL(rt_sigsuspend)
 		return err;
 	while (uk_wait(0, NOXS_FOREVER) != -EINTR)
 		;
-	uk_sigmask_restore(old);
+	uk_sigmask_restore(old, true);
 	return -EINTR;
 }
 
@@ -342,10 +380,11 @@ UK_SYSCALL(pause)
 
 UK_SYSCALL(rt_sigtimedwait)
 {
-	uint64_t set, deadline = NOXS_FOREVER, old = blocked;
+	uint64_t set, deadline = NOXS_FOREVER;
 	struct __kernel_timespec {
 		int64_t sec, nsec;
 	} ts;
+	long ret;
 
 	if (d != sizeof(set))
 		return -EINVAL;
@@ -355,29 +394,23 @@ UK_SYSCALL(rt_sigtimedwait)
 		return -EINVAL;
 	if (c)
 		deadline = uk_monotonic_ns() + (uint64_t)ts.sec * 1000000000ull + (uint64_t)ts.nsec;
+	waited = set;
 	for (;;) {
 		uk_signal_poll();
 		if (pending & set) {
-			int sig = __builtin_ctzll(pending & set) + 1;
-
-			pending &= ~BIT(sig);
-			blocked = old;
-			if (b && uk_copy_out(b, &infos[sig], sizeof(infos[sig])))
-				return -EFAULT;
-			return sig;
+			ret = __builtin_ctzll(pending & set) + 1;
+			pending &= ~BIT(ret);
+			if (b && uk_copy_out(b, &infos[ret], sizeof(infos[ret])))
+				ret = -EFAULT;
+			break;
 		}
-		if (pending & ~old) {
-			blocked = old;
-			return -EINTR;
-		}
-		if (uk_monotonic_ns() >= deadline) {
-			blocked = old;
-			return -EAGAIN;
-		}
-		blocked = old & ~set; /* so that uk_wait ends for one of the set */
+		ret = pending & ~blocked ? -EINTR : -EAGAIN;
+		if (ret == -EINTR || uk_monotonic_ns() >= deadline)
+			break;
 		uk_wait(0, deadline);
-		blocked = old;
 	}
+	waited = 0;
+	return ret;
 }
 
 UK_SYSCALL(sigaltstack)
@@ -410,32 +443,34 @@ UK_SYSCALL(sigaltstack)
 }
 
 /* pid and tid of the one process there is; -1 and 0 name it too. */
-static long send_signal(int64_t pid, uint64_t sig)
+static long send_signal(int64_t pid, uint64_t sig, int code)
 {
-	if (sig > NSIG_)
+	if ((uint32_t)sig > NSIG_)
 		return -EINVAL;
 	if (pid > 0 && pid != UK_NOXS->pid)
 		return -ESRCH;
-	if (sig)
-		raise_info((int)sig, SI_TKILL, UK_NOXS->pid);
+	if ((uint32_t)sig)
+		raise_info((int)sig, code, UK_NOXS->pid);
 	return 0;
 }
 
 UK_SYSCALL(kill)
 {
-	return send_signal((int)a < 0 && (int)a != -1 && -(int)a != (int)UK_NOXS->pid ? INT32_MAX
-										      : (int)a,
-			   b);
+	int pid = (int)a;
+
+	if (pid < -1) /* a process group: there is its own */
+		pid = pid == INT32_MIN ? INT32_MAX : -pid;
+	return send_signal(pid, b, SI_USER);
 }
 
 UK_SYSCALL(tkill)
 {
-	return (int)a <= 0 ? -EINVAL : send_signal((int)a, b);
+	return (int)a <= 0 ? -EINVAL : send_signal((int)a, b, SI_TKILL);
 }
 
 UK_SYSCALL(tgkill)
 {
 	if ((int)a <= 0 || (int)b <= 0)
 		return -EINVAL;
-	return (int)a != (int)UK_NOXS->pid ? -ESRCH : send_signal((int)b, c);
+	return (int)a != (int)UK_NOXS->pid ? -ESRCH : send_signal((int)b, c, SI_TKILL);
 }

@@ -15,13 +15,15 @@ int uk_signal_deliver(struct uk_frame *f);
 /* A synchronous fault of the program: cannot be blocked or ignored. */
 void uk_signal_fault(struct uk_frame *f, int sig, int code, uint64_t address, uint64_t cr2);
 
-/* Set by rt_sigreturn: the frame was replaced as a whole. */
-extern bool uk_frame_full;
+/* Set by rt_sigreturn (the frame was replaced as a whole) and by a mask that is to come back:
+ * uk_signal_deliver has work even if no signal is there. */
+extern bool uk_frame_full, uk_mask_pending;
 
-/* For ppoll, pselect6, sigsuspend: 0, -EFAULT or -EINVAL. The mask as it was goes to old
- * and comes back when a handler that the wait let in has returned, or by restore. */
+/* For ppoll, pselect6, sigsuspend: 0, -EFAULT or -EINVAL. The mask as it was goes to old. */
 long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old);
-void uk_sigmask_restore(uint64_t old);
+/* Brings it back: at once, or, where a signal interrupted the wait, after its handler, which
+ * the mask of the wait let in. */
+void uk_sigmask_restore(uint64_t old, bool interrupted);
 
 /* Earliest expiry of a timer (monotonic ns), or NOXS_FOREVER. */
 uint64_t uk_timer_next(void);

@@ -52,5 +52,7 @@ int uk_syscall(struct uk_frame *f)
 		uk_strace_exit(f, ret);
 	f->rax = (uint64_t)ret;
 	/* After rt_sigreturn rax is the interrupted code's, which signal.c returned here. */
-	return __builtin_expect(uk_signal_poll() || uk_frame_full, 0) ? uk_signal_deliver(f) : 0;
+	return __builtin_expect(uk_signal_poll() || uk_frame_full || uk_mask_pending, 0)
+		       ? uk_signal_deliver(f)
+		       : 0;
 }

@@ -26,7 +26,8 @@ bool uk_timer_expired(void)
 
 	if (!*t || now < *t)
 		return false;
-	*t = interval_ns ? now + interval_ns : 0;
+	/* Expiries that were missed are not made up for, but the beat is kept. */
+	*t = interval_ns ? *t + ((now - *t) / interval_ns + 1) * interval_ns : 0;
 	return true;
 }
 

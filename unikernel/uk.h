@@ -94,7 +94,7 @@ void uk_console_print(const char *text, size_t n); /* kernel text to stderr; wai
  * Returns the events that are ready (0: deadline), or -EINTR if a signal is to be delivered. */
 long uk_wait(uint32_t events, uint64_t deadline_ns);
 
-/* ---- mm.c: the program's address space (see also file mappings in vfs) ---- */
+/* ---- mmap.c: the program's address space (see also mm.h) ---- */
 long uk_mmap_anon(uint64_t hint, uint64_t bytes, uint32_t prot); /* address or -errno */
 
 /* ---- syscall.c ---- */
@@ -107,13 +107,7 @@ typedef long uk_syscall_fn(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint6
 
 /* ---- vfs.c: what the rest of the kernel needs of files ---- */
 void uk_vfs_init(void); /* cheap: what hello does not use is made at first use */
-/* Read n bytes at off of the open file fd into user memory (for mmap): bytes or -errno. */
-long uk_file_pread_user(int fd, uint64_t user, size_t n, uint64_t off);
-/* 0 and its open flags; -EBADF, -EACCES (not open for reading) or -ENODEV (not a file). */
-long uk_file_mappable(int fd, uint32_t *open_flags);
-/* Path of fd's file for /proc/self/maps; at most size bytes. */
-void uk_file_path(int fd, char *buf, size_t size);
-/* Text of /proc/self/maps: written by mm.c, read by proc.c. Returns length, as snprintf. */
+/* Text of /proc/self/maps: written by madvise.c, read by proc.c. Returns length, as snprintf. */
 size_t uk_mm_maps(char *buf, size_t size);
 /* Figures for sysinfo, /proc/meminfo and /proc/self/statm, in bytes. */
 void uk_mm_usage(uint64_t *total, uint64_t *free, uint64_t *mapped);

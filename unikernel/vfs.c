@@ -186,7 +186,7 @@ long uk_fd_close(uint64_t fd)
 
 /* ---- for mmap ---- */
 
-long uk_file_mappable(int fd, uint32_t *open_flags)
+long uk_file_mappable(int fd, uint32_t *open_flags, struct uk_node **node)
 {
 	struct uk_file *f = uk_fd_io((uint64_t)fd);
 
@@ -197,28 +197,8 @@ long uk_file_mappable(int fd, uint32_t *open_flags)
 	if (!f->ops->mappable)
 		return -ENODEV;
 	*open_flags = f->flags;
+	*node = UK_S_ISREG(f->node->mode) ? f->node : NULL;
 	return 0;
-}
-
-long uk_file_pread_user(int fd, uint64_t user, size_t n, uint64_t off)
-{
-	struct uk_file *f = uk_fd_io((uint64_t)fd);
-
-	if (!f)
-		return -EBADF;
-	if (!f->ops->seekable || !f->ops->read)
-		return -ESPIPE;
-	return f->ops->read(f, user, n, off, f->flags);
-}
-
-void uk_file_path(int fd, char *buf, size_t size)
-{
-	struct uk_file *f = uk_fd((uint64_t)fd);
-
-	if (f)
-		uk_file_link(f, buf, size);
-	else if (size)
-		buf[0] = '\0';
 }
 
 /* ---- the tree ---- */

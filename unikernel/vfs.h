@@ -50,7 +50,7 @@ struct uk_node;
  */
 struct uk_file_ops {
 	bool seekable;                      /* has a position: lseek, pread and pwrite work */
-	bool mappable;                      /* mmap may read it */
+	bool mappable;                      /* pages of a regular file, or zeroes */
 	long (*open)(struct uk_file *f);    /* 0 */
 	void (*release)(struct uk_file *f); /* nothing */
 	long (*read)(struct uk_file *f, uint64_t user, size_t n, uint64_t off, uint32_t flags);
@@ -122,6 +122,7 @@ struct uk_node {
 	uint32_t refs; /* other than names: open files, the current directory, dead names */
 	uint32_t uid, gid;
 	uint8_t fs;    /* enum uk_fs */
+	uint32_t maps; /* shared mappings: its frames must stay */
 	bool linkable; /* by O_TMPFILE: may get a name though it has none */
 	uint64_t ino, rdev, size;
 	struct uk_time atime, mtime, ctime, btime;
@@ -162,6 +163,10 @@ void uk_name_set(struct uk_name *name, struct uk_node *node);
 long uk_ramfs_truncate(struct uk_node *node, uint64_t size);
 bool uk_ramfs_can_fallocate(uint32_t mode); /* FALLOC_FL_* */
 long uk_ramfs_fallocate(struct uk_node *node, uint32_t mode, uint64_t off, uint64_t n);
+/* Frame of a page of the file, in the linear map; NULL: a hole, or no memory to make it. */
+void *uk_ramfs_page(struct uk_node *node, uint64_t page, bool make);
+/* A shared mapping more or less: while there are any, no frame of the file is freed. */
+void uk_ramfs_mapped(struct uk_node *node, bool more);
 /* Kernel text into a fresh file (the tree's own files). */
 long uk_ramfs_fill(struct uk_node *node, const char *text, size_t n);
 
@@ -181,6 +186,10 @@ struct uk_fds {
 	uint32_t low;      /* no free entry below */
 };
 extern struct uk_fds uk_fds;
+
+/* For mmap: 0, the open flags and the file, NULL for zeroes; -EBADF, -EACCES (not open for
+ * reading) or -ENODEV (nothing to map). */
+long uk_file_mappable(int fd, uint32_t *open_flags, struct uk_node **node);
 
 /* The open file, or NULL. */
 static inline struct uk_file *uk_fd(uint64_t fd)
@@ -278,9 +287,9 @@ uint64_t uk_pipe_ino(struct uk_file *f);
 /* ---- signal.c: what poll needs (as in signal.h, which needs more than files may see) ---- */
 bool uk_signal_poll(void);
 long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old);
-void uk_sigmask_restore(uint64_t old);
+void uk_sigmask_restore(uint64_t old, bool interrupted);
 
-/* ---- mm.c: sendfile's buffer is given back with it ---- */
+/* ---- mmap.c: sendfile's buffer is given back with it ---- */
 uk_syscall_fn sys_munmap;
 
 #endif
