@@ -186,7 +186,11 @@ static int64_t now_ns(void)
 int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, const sigset_t *mask,
 		 struct err *err)
 {
-	int64_t deadline = timeout_ns < 0 ? -1 : now_ns() + timeout_ns;
+	int64_t deadline = -1, now = now_ns();
+
+	/* The guest chose it: a sum that overflows is no deadline. */
+	if (timeout_ns >= 0 && timeout_ns <= INT64_MAX - now)
+		deadline = now + timeout_ns;
 
 	for (;;) {
 		int ret = console_drain(c, err), is = ret < 0 ? ret : ready(c, events, err);

@@ -20,7 +20,6 @@
 
 struct crash {
 	const struct vm *vm;
-	struct noxs_page page; /* copies: the guest can get at the originals */
 	struct noxs_crash crash;
 	struct kvm_xsave fpu; /* begins with what FXSAVE writes */
 	char program[PATH_MAX];
@@ -183,7 +182,6 @@ static void collect(struct crash *c, const struct vm *vm, const struct guest *gu
 	const struct noxs_kernel *kernel = guest->kernel;
 
 	c->vm = vm;
-	c->page = *guest->page;
 	c->crash = result->crash;
 	c->crash.signal = (uint32_t)result->signal;
 	c->base = guest->image_base;
@@ -192,7 +190,7 @@ static void collect(struct crash *c, const struct vm *vm, const struct guest *gu
 	c->src = (struct core_source){
 		.ram = &vm->ram,
 		.root = guest->cr3,
-		.page = &c->page,
+		.page = &guest->boot, /* what stands in the guest may say anything by now */
 		.crash = &c->crash,
 		.program = c->program,
 		.vdso = kernel->vdso,

@@ -415,5 +415,7 @@ int guest_build(struct guest *guest, struct vm *vm, const struct host *host,
 		ret = map_all(&pt, guest->page, &l, &image->head);
 	if (ret)
 		return err_set(err, -ret, "cannot build the guest's page tables");
-	return build_stack(guest->page, ram, &l, &image->head, options, err);
+	ret = build_stack(guest->page, ram, &l, &image->head, options, err);
+	guest->boot = *guest->page;
+	return ret;
 }

@@ -79,7 +79,21 @@ static void catch_signals(struct kvm_run *run)
 			sigaction(forwarded[i], &old, NULL);
 	}
 	sigaction(SIGALRM, &act, NULL);
+	/* Output that cannot be written is an error for the guest, not the end of us. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+/* The guest has ended. What is left (reports, helpers) may take time: a signal ends it. */
+static void release_signals(void)
+{
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++) {
+		struct sigaction now;
+
+		sigaction(forwarded[i], NULL, &now);
+		if (now.sa_handler == on_signal)
+			signal(forwarded[i], SIG_DFL);
+	}
 }
 
 static void arm_tick(struct loop *l)
@@ -259,6 +273,23 @@ static void discard(struct loop *l)
 		control->discard.bytes = 0; /* done */
 }
 
+/* The guest says what it died of: a signal, or a failure of its kernel. */
+static int crash(struct loop *l)
+{
+	struct noxs_crash *c = &l->result->crash;
+
+	*c = l->guest->control->crash;
+	if (c->kind < NOXS_CRASH_FAULT || c->kind > NOXS_CRASH_KERNEL ||
+	    (c->kind != NOXS_CRASH_KERNEL && (c->signal < 1 || c->signal > 64)))
+		return err_set(l->err, EPROTO,
+			       "the guest reported a crash of kind %u by signal %u, which do not "
+			       "exist",
+			       c->kind, c->signal);
+	l->result->signal = (int)(c->signal & 0x7f);
+	end(l, RUN_CRASHED);
+	return 0;
+}
+
 static int doorbell(struct loop *l, uint64_t slot, uint64_t value)
 {
 	l->vm->counters.exits++;
@@ -270,10 +301,7 @@ static int doorbell(struct loop *l, uint64_t slot, uint64_t value)
 	case NOXS_DB_WAIT:
 		return wait_for_guest(l);
 	case NOXS_DB_CRASH:
-		l->result->crash = l->guest->control->crash;
-		l->result->signal = (int)(l->result->crash.signal & 0x7f);
-		end(l, RUN_CRASHED);
-		return 0;
+		return crash(l);
 	case NOXS_DB_DISCARD:
 		discard(l);
 		return 0;
@@ -378,5 +406,7 @@ int run_guest(struct vm *vm, struct guest *guest, struct console *console, uint6
 		if (ret < 0)
 			return ret;
 	}
-	return flush(&l);
+	ret = flush(&l);
+	release_signals();
+	return ret;
 }

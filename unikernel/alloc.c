@@ -86,7 +86,7 @@ void *uk_realloc(void *ptr, size_t bytes)
 	if (ptr && whole(bytes) == p->bytes)
 		return ptr;
 	new = uk_alloc(bytes);
-	if (new && ptr) {
+	if (new &&ptr) {
 		memcpy(new, ptr, uk_min(bytes, p->bytes - HEAD));
 		uk_free(ptr);
 	}

@@ -20,16 +20,16 @@ _Static_assert(sizeof(struct uk_frame) == 0xb0, "entry.S");
 _Static_assert(offsetof(struct noxs_control, power.resume_rip) == 0x1c8, "kernel.ld");
 
 /* RFLAGS bits. */
-#define UK_FLAG_TF 0x100ull
-#define UK_FLAG_DF 0x400ull
+#define UK_FLAG_TF    0x100ull
+#define UK_FLAG_DF    0x400ull
 #define UK_FLAGS_USER 0x240dd5ull /* what a signal frame may set: CF PF AF ZF SF TF DF OF AC ID */
 
 /* x86 page-table entries. */
-#define PTE_P  0x1ull
-#define PTE_W  0x2ull
-#define PTE_U  0x4ull
-#define PTE_PS 0x80ull
-#define PTE_NX (1ull << 63)
+#define PTE_P    0x1ull
+#define PTE_W    0x2ull
+#define PTE_U    0x4ull
+#define PTE_PS   0x80ull
+#define PTE_NX   (1ull << 63)
 #define PTE_ADDR 0x000ffffffffff000ull
 
 /* entry.S */

@@ -12,6 +12,7 @@ _Noreturn void uk_boot(uint64_t tsc);
 _Noreturn void uk_boot(uint64_t tsc)
 {
 	UK_CONTROL->stats.boot_tsc = tsc;
+	uk_clock_start();
 	UK_CONTROL->console.state = NOXS_READY;
 	UK_CONTROL->power.state = NOXS_READY;
 	uk_vfs_init();

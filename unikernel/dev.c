@@ -141,23 +141,23 @@ static uint32_t console_poll(struct uk_file *f, uint32_t *wait)
  * is kept so that it reads its own settings back.
  */
 static struct termios tty_settings = {
-    .c_iflag = ICRNL | IXON,
-    .c_oflag = OPOST | ONLCR,
-    .c_cflag = B38400 | CS8 | CREAD,
-    .c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-    .c_cc = {[VINTR] = 3,
-	     [VQUIT] = 28,
-	     [VERASE] = 127,
-	     [VKILL] = 21,
-	     [VEOF] = 4,
-	     [VMIN] = 1,
-	     [VSTART] = 17,
-	     [VSTOP] = 19,
-	     [VSUSP] = 26,
-	     [VREPRINT] = 18,
-	     [VDISCARD] = 15,
-	     [VWERASE] = 23,
-	     [VLNEXT] = 22},
+	.c_iflag = ICRNL | IXON,
+	.c_oflag = OPOST | ONLCR,
+	.c_cflag = B38400 | CS8 | CREAD,
+	.c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
+	.c_cc = {[VINTR] = 3,
+		 [VQUIT] = 28,
+		 [VERASE] = 127,
+		 [VKILL] = 21,
+		 [VEOF] = 4,
+		 [VMIN] = 1,
+		 [VSTART] = 17,
+		 [VSTOP] = 19,
+		 [VSUSP] = 26,
+		 [VREPRINT] = 18,
+		 [VDISCARD] = 15,
+		 [VWERASE] = 23,
+		 [VLNEXT] = 22},
 };
 
 static long console_ioctl(struct uk_file *f, uint32_t cmd, uint64_t arg)
@@ -203,12 +203,12 @@ static long console_ioctl(struct uk_file *f, uint32_t cmd, uint64_t arg)
 }
 
 const struct uk_file_ops uk_console_ops = {
-    .read = console_read,
-    .write = console_write,
-    .lseek = console_lseek,
-    .stat = console_stat,
-    .ioctl = console_ioctl,
-    .poll = console_poll,
+	.read = console_read,
+	.write = console_write,
+	.lseek = console_lseek,
+	.stat = console_stat,
+	.ioctl = console_ioctl,
+	.poll = console_poll,
 };
 
 struct uk_file *uk_console_reopen(struct uk_file *of, uint32_t flags)
@@ -277,32 +277,32 @@ static long tty_open(struct uk_file *f)
 }
 
 static const struct uk_file_ops null_ops = {
-    .seekable = true,
-    .read = null_read,
-    .write = null_write,
-    .lseek = null_lseek,
+	.seekable = true,
+	.read = null_read,
+	.write = null_write,
+	.lseek = null_lseek,
 };
 
 static const struct uk_file_ops zero_ops = {
-    .seekable = true,
-    .mappable = true,
-    .read = zero_read,
-    .write = null_write,
-    .lseek = null_lseek,
+	.seekable = true,
+	.mappable = true,
+	.read = zero_read,
+	.write = null_write,
+	.lseek = null_lseek,
 };
 
 static const struct uk_file_ops full_ops = {
-    .seekable = true,
-    .read = zero_read,
-    .write = full_write,
-    .lseek = null_lseek,
+	.seekable = true,
+	.read = zero_read,
+	.write = full_write,
+	.lseek = null_lseek,
 };
 
 static const struct uk_file_ops random_ops = {
-    .seekable = true,
-    .read = random_read,
-    .write = null_write,
-    .lseek = null_lseek,
+	.seekable = true,
+	.read = random_read,
+	.write = null_write,
+	.lseek = null_lseek,
 };
 
 static const struct uk_file_ops tty_ops = {.open = tty_open};
@@ -314,15 +314,15 @@ void uk_dev_fill(struct uk_node *dir)
 		const struct uk_file_ops *ops;
 		uint32_t major, minor;
 	} device[] = {
-	    {"null", &null_ops, 1, 3},      {"zero", &zero_ops, 1, 5},
-	    {"full", &full_ops, 1, 7},      {"random", &random_ops, 1, 8},
-	    {"urandom", &random_ops, 1, 9}, {"tty", &tty_ops, 5, 0},
+		{"null", &null_ops, 1, 3},      {"zero", &zero_ops, 1, 5},
+		{"full", &full_ops, 1, 7},      {"random", &random_ops, 1, 8},
+		{"urandom", &random_ops, 1, 9}, {"tty", &tty_ops, 5, 0},
 	};
 
 	dir->dir.fill = NULL;
 	for (size_t i = 0; i < uk_countof(device); i++) {
 		struct uk_node *node =
-		    uk_make_file(dir, device[i].name, S_IFCHR | 0666, device[i].ops);
+			uk_make_file(dir, device[i].name, S_IFCHR | 0666, device[i].ops);
 
 		if (!node)
 			return;

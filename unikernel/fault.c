@@ -7,7 +7,20 @@
 #include "mm.h"
 #include "signal.h"
 
-enum { DE = 0, DB = 1, BP = 3, OF = 4, BR = 5, UD = 6, DF = 8, GP = 13, PF = 14, MF = 16, AC = 17, XM = 19 };
+enum {
+	DE = 0,
+	DB = 1,
+	BP = 3,
+	OF = 4,
+	BR = 5,
+	UD = 6,
+	DF = 8,
+	GP = 13,
+	PF = 14,
+	MF = 16,
+	AC = 17,
+	XM = 19
+};
 
 static bool in_kernel(const struct uk_frame *f)
 {
@@ -38,7 +51,8 @@ int uk_exception(struct uk_frame *f, uint64_t cr2)
 	UK_CONTROL->crash.regs.rip = f->rip;
 	UK_CONTROL->crash.regs.rsp = f->rsp;
 	UK_CONTROL->crash.regs.rbp = f->rbp;
-	uk_panic("exception %lu at 0x%lx, error 0x%lx, address 0x%lx", f->how, f->rip, f->error, cr2);
+	uk_panic("exception %lu at 0x%lx, error 0x%lx, address 0x%lx", f->how, f->rip, f->error,
+		 cr2);
 }
 
 void uk_fault_signal(struct uk_frame *f)

@@ -23,7 +23,7 @@ struct block {
 static struct block *blocks;
 static size_t nblocks;
 static size_t frames_used;
-static size_t hint; /* block where the last frame was found */
+static size_t hint;    /* block where the last frame was found */
 static size_t emptied; /* blocks that became free since the last uk_frames_give_back */
 
 static inline bool get(const uint64_t *map, size_t i)
@@ -58,7 +58,8 @@ static void take(size_t b, size_t first, size_t n)
 	for (size_t i = first; i < first + n; i++) {
 		blocks[b].used[i / 64] |= 1ull << (i % 64);
 		if (get(blocks[b].dirty, i)) {
-			memset((void *)(NOXS_GVA_LINEAR + block_gpa(b) + i * NOXS_PAGE), 0, NOXS_PAGE);
+			memset((void *)(NOXS_GVA_LINEAR + block_gpa(b) + i * NOXS_PAGE), 0,
+			       NOXS_PAGE);
 			blocks[b].dirty[i / 64] &= ~(1ull << (i % 64));
 		}
 	}

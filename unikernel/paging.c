@@ -241,7 +241,8 @@ long uk_pt_protect(uint64_t gva, size_t n, uint32_t prot)
 			stage[i] = slot[i] ? (slot[i] & (PTE_ADDR | PTE_FILE)) | flags_of(prot) : 0;
 		for (first = 0; first < part && stage[first] == (slot[first] & ~0x60ull); first++)
 			;
-		for (last = part; last > first && stage[last - 1] == (slot[last - 1] & ~0x60ull); last--)
+		for (last = part; last > first && stage[last - 1] == (slot[last - 1] & ~0x60ull);
+		     last--)
 			;
 		if (first < last)
 			write_entries(slot + first, stage + first, last - first);

@@ -184,22 +184,22 @@ static void pipe_release(struct uk_file *f)
 }
 
 static const struct uk_file_ops pipe_ops[] = {
-    [O_RDONLY] = {.release = pipe_release,
-		  .read = pipe_read,
-		  .stat = pipe_stat,
-		  .ioctl = pipe_ioctl,
-		  .poll = read_poll},
-    [O_WRONLY] = {.release = pipe_release,
-		  .write = pipe_write,
-		  .stat = pipe_stat,
-		  .ioctl = pipe_ioctl,
-		  .poll = write_poll},
-    [O_RDWR] = {.release = pipe_release,
-		.read = pipe_read,
-		.write = pipe_write,
-		.stat = pipe_stat,
-		.ioctl = pipe_ioctl,
-		.poll = both_poll},
+	[O_RDONLY] = {.release = pipe_release,
+		      .read = pipe_read,
+		      .stat = pipe_stat,
+		      .ioctl = pipe_ioctl,
+		      .poll = read_poll},
+	[O_WRONLY] = {.release = pipe_release,
+		      .write = pipe_write,
+		      .stat = pipe_stat,
+		      .ioctl = pipe_ioctl,
+		      .poll = write_poll},
+	[O_RDWR] = {.release = pipe_release,
+		    .read = pipe_read,
+		    .write = pipe_write,
+		    .stat = pipe_stat,
+		    .ioctl = pipe_ioctl,
+		    .poll = both_poll},
 };
 
 static bool is_pipe(const struct uk_file *f)

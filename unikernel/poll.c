@@ -196,9 +196,9 @@ enum { SELECT_IN, SELECT_OUT, SELECT_EX, SELECT_SETS };
 static const struct {
 	uint32_t ask, answer;
 } select_events[SELECT_SETS] = {
-    [SELECT_IN] = {EVENTS_IN, EVENTS_IN | POLLHUP | POLLERR},
-    [SELECT_OUT] = {EVENTS_OUT, EVENTS_OUT | POLLERR},
-    [SELECT_EX] = {POLLPRI, POLLPRI},
+	[SELECT_IN] = {EVENTS_IN, EVENTS_IN | POLLHUP | POLLERR},
+	[SELECT_OUT] = {EVENTS_OUT, EVENTS_OUT | POLLERR},
+	[SELECT_EX] = {POLLPRI, POLLPRI},
 };
 
 struct select_set {

@@ -9,7 +9,6 @@
 
 #include "vfs.h"
 
-
 #define ARG_BYTES_MAX 0x200000 /* what argv or the environment may have: ARG_MAX */
 
 /* ---- generated text ---- */
@@ -67,10 +66,10 @@ static void text_release(struct uk_file *f)
 }
 
 static const struct uk_file_ops text_ops = {
-    .seekable = true,
-    .release = text_release,
-    .read = text_read,
-    .lseek = text_lseek,
+	.seekable = true,
+	.release = text_release,
+	.read = text_read,
+	.lseek = text_lseek,
 };
 
 struct text {
@@ -181,23 +180,23 @@ static size_t make_status(char *buf, size_t size)
 	comm(name);
 	uk_mm_usage(&total, &available, &mapped);
 	return (size_t)uk_snprintf(
-	    buf, size,
-	    "Name:\t%s\nUmask:\t0%03o\nState:\tR (running)\nTgid:\t%u\nPid:\t%u\nPPid:\t0\n"
-	    "TracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\n"
-	    "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n"
-	    "Threads:\t1\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n",
-	    name, UK_NOXS->umask, pid, pid, uid, uid, uid, uid, gid, gid, gid, gid, uk_fds.size,
-	    mapped / 1024, mapped / 1024, mapped / 1024, mapped / 1024);
+		buf, size,
+		"Name:\t%s\nUmask:\t0%03o\nState:\tR (running)\nTgid:\t%u\nPid:\t%u\nPPid:\t0\n"
+		"TracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\n"
+		"VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n"
+		"Threads:\t1\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n",
+		name, UK_NOXS->umask, pid, pid, uid, uid, uid, uid, gid, gid, gid, gid, uk_fds.size,
+		mapped / 1024, mapped / 1024, mapped / 1024, mapped / 1024);
 }
 
 static size_t make_limits(char *buf, size_t size)
 {
 	return (size_t)uk_snprintf(
-	    buf, size,
-	    "Limit                     Soft Limit           Hard Limit           Units     \n"
-	    "Max stack size            %20llu %20llu bytes     \n"
-	    "Max open files            %20u %20u files     \n",
-	    NOXS_STACK_BYTES, NOXS_STACK_BYTES, uk_fds.limit, UK_FD_MAX);
+		buf, size,
+		"Limit                     Soft Limit           Hard Limit           Units     \n"
+		"Max stack size            %20llu %20llu bytes     \n"
+		"Max open files            %20u %20u files     \n",
+		NOXS_STACK_BYTES, NOXS_STACK_BYTES, uk_fds.limit, UK_FD_MAX);
 }
 
 /* /proc/self/fd: links are made and dropped as descriptors have come and gone. */
@@ -230,9 +229,9 @@ static void fd_fill(struct uk_node *dir)
 static void self_fill(struct uk_node *dir)
 {
 	static const struct text texts[] = {
-	    {"maps", uk_mm_maps},  {"cmdline", make_cmdline}, {"environ", make_environ},
-	    {"comm", make_comm},   {"status", make_status},   {"stat", make_self_stat},
-	    {"statm", make_statm}, {"limits", make_limits},
+		{"maps", uk_mm_maps},  {"cmdline", make_cmdline}, {"environ", make_environ},
+		{"comm", make_comm},   {"status", make_status},   {"stat", make_self_stat},
+		{"statm", make_statm}, {"limits", make_limits},
 	};
 	struct uk_node *link;
 
@@ -254,11 +253,11 @@ static size_t make_meminfo(char *buf, size_t size)
 
 	uk_mm_usage(&total, &available, &mapped);
 	return (size_t)uk_snprintf(
-	    buf, size,
-	    "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n"
-	    "Buffers:        %8u kB\nCached:         %8u kB\nSwapTotal:      %8u kB\n"
-	    "SwapFree:       %8u kB\n",
-	    total / 1024, available / 1024, available / 1024, 0, 0, 0, 0);
+		buf, size,
+		"MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n"
+		"Buffers:        %8u kB\nCached:         %8u kB\nSwapTotal:      %8u kB\n"
+		"SwapFree:       %8u kB\n",
+		total / 1024, available / 1024, available / 1024, 0, 0, 0, 0);
 }
 
 static size_t make_cpuinfo(char *buf, size_t size)
@@ -279,11 +278,11 @@ static size_t make_stat(char *buf, size_t size)
 	uint64_t up = uk_monotonic_ns();
 
 	return (size_t)uk_snprintf(
-	    buf, size,
-	    "cpu  %lu 0 0 0 0 0 0 0 0 0\ncpu0 %lu 0 0 0 0 0 0 0 0 0\nintr 0\n"
-	    "ctxt 0\nbtime %lu\nprocesses 1\nprocs_running 1\n"
-	    "procs_blocked 0\n",
-	    up / 10000000, up / 10000000, (uk_realtime_ns() - up) / 1000000000);
+		buf, size,
+		"cpu  %lu 0 0 0 0 0 0 0 0 0\ncpu0 %lu 0 0 0 0 0 0 0 0 0\nintr 0\n"
+		"ctxt 0\nbtime %lu\nprocesses 1\nprocs_running 1\n"
+		"procs_blocked 0\n",
+		up / 10000000, up / 10000000, (uk_realtime_ns() - up) / 1000000000);
 }
 
 static size_t make_version(char *buf, size_t size)
@@ -359,10 +358,10 @@ static size_t make_pid_max(char *buf, size_t size)
 static void sysctl_fill(struct uk_node *dir)
 {
 	static const struct text kernel[] = {
-	    {"osrelease", make_osrelease},
-	    {"ostype", make_ostype},
-	    {"hostname", make_hostname},
-	    {"pid_max", make_pid_max},
+		{"osrelease", make_osrelease},
+		{"ostype", make_ostype},
+		{"hostname", make_hostname},
+		{"pid_max", make_pid_max},
 	};
 	static const struct text random[] = {{"boot_id", make_boot_id}, {"uuid", make_uuid}};
 	static const struct text vm[] = {{"overcommit_memory", make_zero}};
@@ -379,9 +378,10 @@ static void sysctl_fill(struct uk_node *dir)
 void uk_proc_fill(struct uk_node *dir)
 {
 	static const struct text texts[] = {
-	    {"meminfo", make_meminfo}, {"cpuinfo", make_cpuinfo},         {"uptime", make_uptime},
-	    {"stat", make_stat},       {"version", make_version},         {"loadavg", make_loadavg},
-	    {"mounts", make_mounts},   {"filesystems", make_filesystems},
+		{"meminfo", make_meminfo}, {"cpuinfo", make_cpuinfo},
+		{"uptime", make_uptime},   {"stat", make_stat},
+		{"version", make_version}, {"loadavg", make_loadavg},
+		{"mounts", make_mounts},   {"filesystems", make_filesystems},
 	};
 	char pid[12];
 
@@ -412,13 +412,13 @@ void uk_etc_fill(struct uk_node *dir)
 	const struct {
 		const char *name, *text;
 	} file[] = {
-	    {"passwd", "root:x:0:0:root:/root:/bin/sh\n"
-		       "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"},
-	    {"group", "root:x:0:\nnogroup:x:65534:\n"},
-	    {"hostname", UK_NOXS->hostname},
-	    {"hosts", hosts},
-	    {"resolv.conf", ""},
-	    {"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
+		{"passwd", "root:x:0:0:root:/root:/bin/sh\n"
+			   "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"},
+		{"group", "root:x:0:\nnogroup:x:65534:\n"},
+		{"hostname", UK_NOXS->hostname},
+		{"hosts", hosts},
+		{"resolv.conf", ""},
+		{"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
 	};
 
 	dir->dir.fill = NULL;
@@ -426,7 +426,7 @@ void uk_etc_fill(struct uk_node *dir)
 		    UK_NOXS->hostname);
 	for (size_t i = 0; i < uk_countof(file); i++) {
 		struct uk_node *node =
-		    uk_make_file(dir, file[i].name, S_IFREG | 0644, &uk_ramfs_ops);
+			uk_make_file(dir, file[i].name, S_IFREG | 0644, &uk_ramfs_ops);
 
 		if (node && file[i].text[0])
 			uk_ramfs_fill(node, file[i].text, strlen(file[i].text));

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process.c: who and where the program is, what it may have, and its end. There is one
- * process with one thread; what it asks of itself is answered as Linux would answer.
+ * process.c: who and where the program is, and its end. There is one process with one
+ * thread; what it asks of itself is answered as Linux would answer.
  */
 #include <asm/errno.h>
 #include <asm/prctl.h>
-#include <linux/futex.h>
 #include <linux/prctl.h>
-#include <linux/resource.h>
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 
 #include "arch.h"
-#include "../noxs/clock.h"
 #include "signal.h"
 
 UK_SYSCALL(exit_group)
@@ -46,6 +43,11 @@ UK_SYSCALL(arch_prctl)
 		return uk_copy_out(b, &base, sizeof(base));
 	}
 	return -EINVAL;
+}
+
+bool uk_self(uint64_t pid)
+{
+	return !(uint32_t)pid || (uint32_t)pid == UK_NOXS->pid;
 }
 
 static char comm[16];
@@ -82,213 +84,6 @@ UK_SYSCALL(set_tid_address)
 	return UK_NOXS->pid;
 }
 
-static uint64_t robust_list;
-
-UK_SYSCALL(set_robust_list)
-{
-	if (b != 24)
-		return -EINVAL;
-	robust_list = a;
-	return 0;
-}
-
-UK_SYSCALL(get_robust_list)
-{
-	uint64_t size = 24;
-
-	if (a && a != UK_NOXS->pid)
-		return -ESRCH;
-	if (uk_copy_out(c, &size, sizeof(size)))
-		return -EFAULT;
-	return uk_copy_out(b, &robust_list, sizeof(robust_list));
-}
-
-/* One vCPU, never migrated: cpu_id stays 0 and no critical section is ever aborted. */
-UK_SYSCALL(rseq)
-{
-	static uint64_t registered;
-	static const uint32_t ids[2];
-
-	if (c & 1) { /* unregister */
-		uint32_t gone[2] = {0, (uint32_t)-1};
-
-		if (a != registered)
-			return -EINVAL;
-		registered = 0;
-		return uk_copy_out(a, gone, sizeof(gone));
-	}
-	if (c || b < 32 || (a & 31))
-		return -EINVAL;
-	if (registered)
-		return registered == a ? -EBUSY : -EINVAL;
-	if (uk_copy_out(a, ids, sizeof(ids)))
-		return -EFAULT;
-	registered = a;
-	return 0;
-}
-
-/* With one thread nobody else can wake a waiter: it sleeps to its timeout or a signal. */
-UK_SYSCALL(futex)
-{
-	uint32_t value, op = (uint32_t)b & ~(uint32_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
-	uint64_t deadline = NOXS_FOREVER, now;
-	int64_t ts[2];
-
-	if (a & 3)
-		return -EINVAL;
-	switch (op) {
-	case FUTEX_WAKE:
-	case FUTEX_WAKE_BITSET:
-	case FUTEX_REQUEUE:
-	case FUTEX_WAKE_OP:
-		return uk_copy_in(&value, a, sizeof(value));
-	case FUTEX_CMP_REQUEUE:
-		if (uk_copy_in(&value, a, sizeof(value)))
-			return -EFAULT;
-		return value == (uint32_t)f ? 0 : -EAGAIN;
-	case FUTEX_WAIT:
-	case FUTEX_WAIT_BITSET:
-		if (uk_copy_in(&value, a, sizeof(value)))
-			return -EFAULT;
-		if (value != (uint32_t)c)
-			return -EAGAIN;
-		if (d) {
-			if (uk_copy_in(ts, d, sizeof(ts)))
-				return -EFAULT;
-			if (ts[0] < 0 || ts[1] < 0 || ts[1] >= 1000000000)
-				return -EINVAL;
-			deadline = (uint64_t)ts[0] * 1000000000ull + (uint64_t)ts[1];
-			now = b & FUTEX_CLOCK_REALTIME ? uk_realtime_ns() : uk_monotonic_ns();
-			if (op == FUTEX_WAIT)
-				deadline += uk_monotonic_ns();
-			else
-				deadline = uk_monotonic_ns() + (deadline > now ? deadline - now : 0);
-		}
-		while (uk_monotonic_ns() < deadline)
-			if (uk_wait(0, deadline) == -EINTR)
-				return -EINTR;
-		return -ETIMEDOUT;
-	}
-	return -ENOSYS;
-}
-
-UK_SYSCALL(sched_yield)
-{
-	return 0;
-}
-
-static bool self(uint64_t pid)
-{
-	return !pid || pid == UK_NOXS->pid;
-}
-
-UK_SYSCALL(sched_getaffinity)
-{
-	uint64_t mask = 1;
-
-	if (!self(a))
-		return -ESRCH;
-	if (b < sizeof(mask) || (b & 7))
-		return -EINVAL;
-	return uk_copy_out(c, &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
-}
-
-UK_SYSCALL(sched_setaffinity)
-{
-	uint64_t mask = 0;
-
-	if (!self(a))
-		return -ESRCH;
-	if (uk_copy_in(&mask, c, uk_min(b, sizeof(mask))))
-		return -EFAULT;
-	return mask & 1 ? 0 : -EINVAL;
-}
-
-UK_SYSCALL(sched_getscheduler)
-{
-	return self(a) ? 0 : -ESRCH;
-}
-
-UK_SYSCALL(getpriority)
-{
-	return a > 2 ? -EINVAL : self(b) ? 20 : -ESRCH; /* the kernel's form of nice 0 */
-}
-
-UK_SYSCALL(setpriority)
-{
-	return a > 2 ? -EINVAL : self(b) ? 0 : -ESRCH;
-}
-
-UK_SYSCALL(getcpu)
-{
-	uint32_t zero = 0;
-
-	if ((a && uk_copy_out(a, &zero, sizeof(zero))) || (b && uk_copy_out(b, &zero, sizeof(zero))))
-		return -EFAULT;
-	return 0;
-}
-
-static struct rlimit64 limits[RLIM_NLIMITS];
-
-static struct rlimit64 *limit(uint64_t resource)
-{
-	if (!limits[RLIMIT_NOFILE].rlim_cur) {
-		for (size_t i = 0; i < RLIM_NLIMITS; i++)
-			limits[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
-		limits[RLIMIT_NOFILE] = (struct rlimit64){1024, 4096};
-		limits[RLIMIT_STACK] = (struct rlimit64){NOXS_STACK_BYTES, NOXS_STACK_BYTES};
-		limits[RLIMIT_CORE] = (struct rlimit64){0, RLIM64_INFINITY};
-		limits[RLIMIT_NPROC] = (struct rlimit64){1, 1};
-	}
-	return &limits[resource];
-}
-
-static long set_limit(uint64_t resource, const struct rlimit64 *new)
-{
-	struct rlimit64 *l = limit(resource);
-
-	if (new->rlim_cur > new->rlim_max)
-		return -EINVAL;
-	if (new->rlim_max > l->rlim_max)
-		return -EPERM;
-	*l = *new;
-	return 0;
-}
-
-UK_SYSCALL(getrlimit)
-{
-	return a >= RLIM_NLIMITS ? -EINVAL : uk_copy_out(b, limit(a), sizeof(struct rlimit64));
-}
-
-UK_SYSCALL(setrlimit)
-{
-	struct rlimit64 new;
-
-	if (a >= RLIM_NLIMITS)
-		return -EINVAL;
-	return uk_copy_in(&new, b, sizeof(new)) ? -EFAULT : set_limit(a, &new);
-}
-
-UK_SYSCALL(prlimit64)
-{
-	struct rlimit64 new, old;
-
-	if (!self(a))
-		return -ESRCH;
-	if (b >= RLIM_NLIMITS)
-		return -EINVAL;
-	old = *limit(b);
-	if (c && uk_copy_in(&new, c, sizeof(new)))
-		return -EFAULT;
-	if (c) {
-		long err = set_limit(b, &new);
-
-		if (err)
-			return err;
-	}
-	return d ? uk_copy_out(d, &old, sizeof(old)) : 0;
-}
-
 UK_SYSCALL(uname)
 {
 	struct new_utsname u;
@@ -311,9 +106,7 @@ UK_SYSCALL(sysinfo)
 
 	uk_mm_usage(&total, &left, &mapped);
 	memset(&si, 0, sizeof(si));
-	si.uptime = (long)((uk_monotonic_ns() -
-			    noxs_clock_at(&UK_NOXS->clock, UK_CONTROL->stats.boot_tsc)) /
-			   1000000000ull);
+	si.uptime = (long)(uk_uptime_ns() / 1000000000);
 	si.totalram = total;
 	si.freeram = left;
 	si.procs = 1;
@@ -321,10 +114,10 @@ UK_SYSCALL(sysinfo)
 	return uk_copy_out(a, &si, sizeof(si));
 }
 
-#define ANSWER(name, value)                                                               \
-	UK_SYSCALL(name)                                                                  \
-	{                                                                                 \
-		return (value);                                                           \
+#define ANSWER(name, value)     \
+	UK_SYSCALL(name)        \
+	{                       \
+		return (value); \
 	}
 ANSWER(getpid, UK_NOXS->pid)
 ANSWER(gettid, UK_NOXS->pid)
@@ -335,12 +128,27 @@ ANSWER(getgid, UK_NOXS->gid)
 ANSWER(getegid, UK_NOXS->gid)
 ANSWER(getgroups, 0)
 ANSWER(getpgrp, UK_NOXS->pid)
-ANSWER(getpgid, self(a) ? (long)UK_NOXS->pid : -ESRCH)
-ANSWER(getsid, self(a) ? (long)UK_NOXS->pid : -ESRCH)
-ANSWER(setpgid, self(a) && self(b) ? 0 : -ESRCH)
+ANSWER(getpgid, uk_self(a) ? (long)UK_NOXS->pid : -ESRCH)
+ANSWER(getsid, uk_self(a) ? (long)UK_NOXS->pid : -ESRCH)
+ANSWER(setpgid, uk_self(a) && uk_self(b) ? 0 : -ESRCH)
 ANSWER(setsid, -EPERM) /* a session's leader already */
-ANSWER(setuid, a == UK_NOXS->uid ? 0 : -EPERM)
-ANSWER(setgid, a == UK_NOXS->gid ? 0 : -EPERM)
+ANSWER(setuid, (uint32_t)a == UK_NOXS->uid ? 0 : -EPERM)
+ANSWER(setgid, (uint32_t)a == UK_NOXS->gid ? 0 : -EPERM)
+
+/* There is one user and one group; -1 leaves as it is. */
+static bool same(uint64_t id, uint32_t own)
+{
+	return (uint32_t)id == own || (uint32_t)id == UINT32_MAX;
+}
+
+static long stay(uint64_t a, uint64_t b, uint64_t c, uint32_t own)
+{
+	return same(a, own) && same(b, own) && same(c, own) ? 0 : -EPERM;
+}
+ANSWER(setreuid, stay(a, b, b, UK_NOXS->uid))
+ANSWER(setregid, stay(a, b, b, UK_NOXS->gid))
+ANSWER(setresuid, stay(a, b, c, UK_NOXS->uid))
+ANSWER(setresgid, stay(a, b, c, UK_NOXS->gid))
 
 static long three_ids(uint64_t a, uint64_t b, uint64_t c, uint32_t id)
 {

@@ -11,10 +11,9 @@ static uint64_t generation;
 static bool seeded;
 
 #define ROTL(v, n) ((v) << (n) | (v) >> (32 - (n)))
-#define QUARTER(a, b, c, d)                                                               \
-	(x[a] += x[b], x[d] = ROTL(x[d] ^ x[a], 16), x[c] += x[d],                        \
-	 x[b] = ROTL(x[b] ^ x[c], 12), x[a] += x[b], x[d] = ROTL(x[d] ^ x[a], 8),         \
-	 x[c] += x[d], x[b] = ROTL(x[b] ^ x[c], 7))
+#define QUARTER(a, b, c, d)                                                                      \
+	(x[a] += x[b], x[d] = ROTL(x[d] ^ x[a], 16), x[c] += x[d], x[b] = ROTL(x[b] ^ x[c], 12), \
+	 x[a] += x[b], x[d] = ROTL(x[d] ^ x[a], 8), x[c] += x[d], x[b] = ROTL(x[b] ^ x[c], 7))
 
 static void block(uint32_t out[16])
 {

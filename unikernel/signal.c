@@ -15,12 +15,12 @@
 
 #include "signal.h"
 
-#define BIT(sig) (1ull << ((sig)-1))
-#define NSIG_    64
+#define BIT(sig)    (1ull << ((sig)-1))
+#define NSIG_       64
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
-#define IGNORED_BY_DEFAULT                                                                \
-	(BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT) | BIT(SIGSTOP) |       \
-	 BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
+#define IGNORED_BY_DEFAULT                                                                         \
+	(BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | \
+	 BIT(SIGTTIN) | BIT(SIGTTOU))
 #define RED_ZONE 128
 
 struct action { /* rt_sigaction's, as the kernel sees it */
@@ -37,7 +37,7 @@ struct sigframe { /* at the handler's rsp */
 };
 
 static uint64_t pending, blocked;
-static uint64_t waited; /* by sigtimedwait, which takes also what is ignored */
+static uint64_t waited;       /* by sigtimedwait, which takes also what is ignored */
 static uint64_t restore_mask; /* while uk_mask_pending: what was blocked before the wait */
 static struct action actions[NSIG_ + 1];
 static struct siginfo infos[NSIG_ + 1];
@@ -48,7 +48,8 @@ static bool ignored(int sig)
 {
 	uint64_t h = actions[sig].handler;
 
-	return h == (uint64_t)SIG_IGN || (h == (uint64_t)SIG_DFL && (IGNORED_BY_DEFAULT & BIT(sig)));
+	return h == (uint64_t)SIG_IGN ||
+	       (h == (uint64_t)SIG_DFL && (IGNORED_BY_DEFAULT & BIT(sig)));
 }
 
 /* One that is blocked waits even if it is ignored: sigtimedwait may ask for it. One that
@@ -106,15 +107,37 @@ _Noreturn void uk_die(const struct uk_frame *f, int sig, int code, uint64_t addr
 	c->vector = kind == NOXS_CRASH_SIGNAL ? 0 : (uint32_t)f->how;
 	c->error = kind == NOXS_CRASH_SIGNAL ? 0 : f->error;
 	c->regs = (struct noxs_regs){
-		.rax = f->rax, .rbx = f->rbx, .rcx = f->rcx, .rdx = f->rdx, .rsi = f->rsi,
-		.rdi = f->rdi, .rbp = f->rbp, .rsp = f->rsp, .r8 = f->r8, .r9 = f->r9,
-		.r10 = f->r10, .r11 = f->r11, .r12 = f->r12, .r13 = f->r13, .r14 = f->r14,
-		.r15 = f->r15, .rip = f->rip, .rflags = f->rflags, .fs_base = uk_fs(),
+		.rax = f->rax,
+		.rbx = f->rbx,
+		.rcx = f->rcx,
+		.rdx = f->rdx,
+		.rsi = f->rsi,
+		.rdi = f->rdi,
+		.rbp = f->rbp,
+		.rsp = f->rsp,
+		.r8 = f->r8,
+		.r9 = f->r9,
+		.r10 = f->r10,
+		.r11 = f->r11,
+		.r12 = f->r12,
+		.r13 = f->r13,
+		.r14 = f->r14,
+		.r15 = f->r15,
+		.rip = f->rip,
+		.rflags = f->rflags,
+		.fs_base = uk_fs(),
 		.gs_base = uk_gs(),
 	};
 	for (;;)
 		uk_doorbell(NOXS_DB_CRASH, (uint64_t)sig);
 }
+
+/* An XSAVE area that says of every component that it is in its initial state. */
+static const struct {
+	uint32_t fxsave[6], mxcsr, rest[121];
+	uint64_t header[8];
+} fresh __attribute__((aligned(64))) = {.mxcsr = 0x1f80};
+_Static_assert(sizeof(fresh) == 576, "legacy area and header");
 
 /* Writes the signal's frame to the program's stack and points f at the handler. */
 static long push_frame(struct uk_frame *f, int sig, const struct siginfo *info, uint64_t mask,
@@ -140,17 +163,38 @@ static long push_frame(struct uk_frame *f, int sig, const struct siginfo *info, 
 	frame.uc.uc_flags = UC_FP_XSTATE;
 	memcpy(&frame.uc.uc_sigmask, &mask, sizeof(mask));
 	frame.uc.uc_mcontext = (struct sigcontext){
-		.r8 = f->r8, .r9 = f->r9, .r10 = f->r10, .r11 = f->r11, .r12 = f->r12,
-		.r13 = f->r13, .r14 = f->r14, .r15 = f->r15, .rdi = f->rdi, .rsi = f->rsi,
-		.rbp = f->rbp, .rbx = f->rbx, .rdx = f->rdx, .rax = f->rax, .rcx = f->rcx,
-		.rsp = f->rsp, .rip = f->rip, .eflags = f->rflags, .cs = NOXS_SEL_UCODE,
-		.ss = NOXS_SEL_UDATA, .err = f->error, .trapno = f->how, .oldmask = mask,
-		.cr2 = cr2, .fpstate = (void *)fp,
+		.r8 = f->r8,
+		.r9 = f->r9,
+		.r10 = f->r10,
+		.r11 = f->r11,
+		.r12 = f->r12,
+		.r13 = f->r13,
+		.r14 = f->r14,
+		.r15 = f->r15,
+		.rdi = f->rdi,
+		.rsi = f->rsi,
+		.rbp = f->rbp,
+		.rbx = f->rbx,
+		.rdx = f->rdx,
+		.rax = f->rax,
+		.rcx = f->rcx,
+		.rsp = f->rsp,
+		.rip = f->rip,
+		.eflags = f->rflags,
+		.cs = NOXS_SEL_UCODE,
+		.ss = NOXS_SEL_UDATA,
+		.err = f->error,
+		.trapno = f->how,
+		.oldmask = mask,
+		.cr2 = cr2,
+		.fpstate = (void *)fp,
 	};
 	/* XSAVE writes its header only in part: what it leaves must be zero for XRSTOR. */
 	if (uk_copy_out(fp + 512, zero, sizeof(zero)) || uk_user_xsave((void *)fp, UK_NOXS->xcr0) ||
 	    uk_copy_out(sp, &frame, sizeof(frame)))
 		return -EFAULT;
+	/* The handler starts with registers as after exec. */
+	uk_user_xrstor(&fresh, UK_NOXS->xcr0);
 	f->rsp = sp;
 	f->rip = act->handler;
 	f->rdi = (uint64_t)sig;
@@ -339,11 +383,28 @@ UK_SYSCALL(rt_sigreturn)
 	    (sc->fpstate && uk_user_xrstor(sc->fpstate, UK_NOXS->xcr0)))
 		uk_die(fr, SIGSEGV, SI_KERNEL, fr->rsp, NOXS_CRASH_FAULT);
 	*fr = (struct uk_frame){
-		.r15 = sc->r15, .r14 = sc->r14, .r13 = sc->r13, .r12 = sc->r12, .rbp = sc->rbp,
-		.rbx = sc->rbx, .r11 = sc->r11, .r10 = sc->r10, .r9 = sc->r9, .r8 = sc->r8,
-		.rax = sc->rax, .rcx = sc->rcx, .rdx = sc->rdx, .rsi = sc->rsi, .rdi = sc->rdi,
-		.how = 2, .error = __NR_rt_sigreturn, .rip = sc->rip, .cs = NOXS_SEL_UCODE,
-		.rflags = (sc->eflags & UK_FLAGS_USER) | 2, .rsp = sc->rsp, .ss = NOXS_SEL_UDATA,
+		.r15 = sc->r15,
+		.r14 = sc->r14,
+		.r13 = sc->r13,
+		.r12 = sc->r12,
+		.rbp = sc->rbp,
+		.rbx = sc->rbx,
+		.r11 = sc->r11,
+		.r10 = sc->r10,
+		.r9 = sc->r9,
+		.r8 = sc->r8,
+		.rax = sc->rax,
+		.rcx = sc->rcx,
+		.rdx = sc->rdx,
+		.rsi = sc->rsi,
+		.rdi = sc->rdi,
+		.how = 2,
+		.error = __NR_rt_sigreturn,
+		.rip = sc->rip,
+		.cs = NOXS_SEL_UCODE,
+		.rflags = (sc->eflags & UK_FLAGS_USER) | 2,
+		.rsp = sc->rsp,
+		.ss = NOXS_SEL_UDATA,
 	};
 	memcpy(&blocked, &frame.uc.uc_sigmask, sizeof(blocked));
 	blocked &= ~UNBLOCKABLE;

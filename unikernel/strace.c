@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strace.c: see strace.h. The line is put together in one buffer, printed at the end. */
+#include <asm/errno.h>
 #include <asm/unistd.h>
+#include <linux/fcntl.h>
 
 #include "strace.h"
 
@@ -13,6 +15,12 @@ static const struct {
 #undef UK_CALL
 };
 
+static const char *const errnos[] = {
+#define UK_ERRNO(name) [name] = #name,
+#include "errnos.h"
+#undef UK_ERRNO
+};
+
 static char line[512];
 static size_t len;
 
@@ -22,86 +30,126 @@ static void add(const char *text)
 		line[len++] = *text++;
 }
 
-/* At most 48 bytes of the program's memory in quotes, odd ones as escapes. */
-static void add_bytes(uint64_t user, uint64_t n, bool string)
+static void add_char(char c)
 {
-	char buf[48], hex[8];
-	size_t part = uk_min(n, sizeof(buf));
+	add((char[]){c, '\0'});
+}
 
-	if (string) {
-		long got = uk_copy_str(buf, user, sizeof(buf));
+#define ADD_NUMBER(fmt, value)                                 \
+	do {                                                   \
+		char text_[24];                                \
+		uk_snprintf(text_, sizeof(text_), fmt, value); \
+		add(text_);                                    \
+	} while (0)
 
-		part = got >= 0 ? (size_t)got : sizeof(buf);
-		n = got >= 0 ? part : part + 1;
-		if (got == -14)
-			return add("<bad pointer>");
-	} else if (uk_copy_in(buf, user, part)) {
-		return add("<bad pointer>");
-	}
+/* n bytes in quotes, odd ones as escapes; dots say that there is more. */
+static void add_quoted(const char *bytes, size_t n, bool more)
+{
 	add("\"");
-	for (size_t i = 0; i < part; i++) {
-		unsigned char c = (unsigned char)buf[i];
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)bytes[i];
 
-		if (c == '\n')
+		switch (c) {
+		case '\n':
 			add("\\n");
-		else if (c == '"' || c == '\\')
-			add((char[]){'\\', (char)c, 0});
-		else if (c >= ' ' && c < 127)
-			add((char[]){(char)c, 0});
-		else {
-			uk_snprintf(hex, sizeof(hex), "\\x%02x", c);
-			add(hex);
+			break;
+		case '\t':
+			add("\\t");
+			break;
+		case '"':
+		case '\\':
+			add_char('\\');
+			add_char((char)c);
+			break;
+		default:
+			if (c >= ' ' && c < 127)
+				add_char((char)c);
+			else
+				ADD_NUMBER("\\x%02x", c);
 		}
 	}
-	add(n > part ? "\"..." : "\"");
+	add(more ? "\"..." : "\"");
+}
+
+#define SHOWN 48 /* bytes of a string or buffer */
+
+static void add_string(uint64_t user)
+{
+	char buf[SHOWN];
+	long n = uk_copy_str(buf, user, sizeof(buf));
+
+	if (n == -EFAULT)
+		add(user ? "<bad pointer>" : "NULL");
+	else
+		add_quoted(buf, n < 0 ? sizeof(buf) : (size_t)n, n < 0);
+}
+
+static void add_buffer(uint64_t user, uint64_t bytes)
+{
+	char buf[SHOWN];
+	size_t n = uk_min(bytes, sizeof(buf));
+
+	if (uk_copy_in(buf, user, n))
+		add("<bad pointer>");
+	else
+		add_quoted(buf, n, bytes > n);
+}
+
+/* letter: see syscalls.h. next is the argument that follows. */
+static void add_argument(char letter, uint64_t value, uint64_t next)
+{
+	switch (letter) {
+	case 's':
+		add_string(value);
+		break;
+	case 'b':
+		add_buffer(value, next);
+		break;
+	case 'f':
+		if ((int)value == AT_FDCWD)
+			add("AT_FDCWD");
+		else
+			ADD_NUMBER("%d", (int)value);
+		break;
+	case 'd':
+	case 'n':
+		ADD_NUMBER("%d", (int)value);
+		break;
+	case 'u':
+		ADD_NUMBER("%lu", value);
+		break;
+	case 'o':
+		ADD_NUMBER("0%o", (unsigned)value);
+		break;
+	case 'p':
+		if (!value) {
+			add("NULL");
+			break;
+		}
+		/* fall through */
+	default:
+		ADD_NUMBER("0x%lx", value);
+	}
 }
 
 void uk_strace_enter(const struct uk_frame *f)
 {
-	uint64_t nr = f->rax;
-	const uint64_t a[6] = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9};
+	const uint64_t a[7] = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9};
+	uint64_t nr = (uint32_t)f->rax;
 	const char *args = nr < NCALLS ? calls[nr].args : NULL;
-	char text[32];
 
 	len = 0;
-	if (!args) {
-		uk_snprintf(line, sizeof(line), "syscall_%lu(", nr);
-		len = strlen(line);
-		args = "xxxxxx";
-	} else {
+	if (args) {
 		add(calls[nr].name);
-		add("(");
+	} else {
+		ADD_NUMBER("syscall_%lu", nr);
+		args = "xxxxxx";
 	}
+	add("(");
 	for (int i = 0; args[i]; i++) {
-		const char *fmt = "0x%lx";
-
 		if (i)
 			add(", ");
-		if (args[i] == 's' || args[i] == 'b') {
-			add_bytes(a[i], a[i + 1 < 6 ? i + 1 : i], args[i] == 's');
-			continue;
-		}
-		if (args[i] == 'd' || args[i] == 'n' || args[i] == 'f')
-			fmt = "%d";
-		else if (args[i] == 'u')
-			fmt = "%lu";
-		else if (args[i] == 'o')
-			fmt = "0%lo";
-		if (args[i] == 'f' && (int)a[i] == -100)
-			fmt = "AT_FDCWD";
-		else if (args[i] == 'p' && !a[i])
-			fmt = "NULL";
-		if (fmt[1] == 'd')
-			uk_snprintf(text, sizeof(text), "%d", (int)a[i]);
-		else if (fmt[1] == 'l')
-			uk_snprintf(text, sizeof(text), "%lu", a[i]);
-		else if (fmt[1] == '%')
-			uk_snprintf(text, sizeof(text), "0%lo", a[i]);
-		else if (fmt[0] == '0')
-			uk_snprintf(text, sizeof(text), "0x%lx", a[i]);
-		else
-			uk_snprintf(text, sizeof(text), "%s", fmt);
-		add(text);
+		add_argument(args[i], a[i], a[i + 1]);
 	}
 	add(")");
 	/* These do not come back. */
@@ -113,16 +161,21 @@ void uk_strace_enter(const struct uk_frame *f)
 
 void uk_strace_exit(const struct uk_frame *f, long ret)
 {
-	char text[48];
-
-	if (f->error == __NR_rt_sigreturn)
-		uk_snprintf(text, sizeof(text), " = ?\n");
-	else if (ret < 0 && ret > -4096)
-		uk_snprintf(text, sizeof(text), " = -1 (errno %ld)\n", -ret);
-	else if (ret < 0 || ret > 1 << 24)
-		uk_snprintf(text, sizeof(text), " = 0x%lx\n", (uint64_t)ret);
-	else
-		uk_snprintf(text, sizeof(text), " = %ld\n", ret);
-	add(text);
+	add(" = ");
+	if (f->error == __NR_rt_sigreturn) {
+		add("?");
+	} else if (ret < 0 && ret > -4096) {
+		add("-1 ");
+		if ((size_t)-ret < uk_countof(errnos) && errnos[-ret])
+			add(errnos[-ret]);
+		else
+			ADD_NUMBER("errno %ld", -ret);
+	} else if (ret < 0 || ret > 1 << 24) {
+		ADD_NUMBER("0x%lx", (uint64_t)ret);
+	} else {
+		ADD_NUMBER("%ld", ret);
+	}
+	len = uk_min(len, sizeof(line) - 2); /* the line ends, however long it is */
+	add("\n");
 	uk_console_print(line, len);
 }

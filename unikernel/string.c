@@ -87,7 +87,8 @@ static void put(struct out *o, char c)
 	o->len++;
 }
 
-static void put_number(struct out *o, uint64_t v, unsigned base, bool negative, int width, bool zero)
+static void put_number(struct out *o, uint64_t v, unsigned base, bool negative, int width,
+		       bool zero)
 {
 	char digits[24];
 	int n = 0;
@@ -162,7 +163,11 @@ int uk_vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 		case 'x': {
 			uint64_t v = longs ? va_arg(args, unsigned long) : va_arg(args, unsigned);
 
-			put_number(&o, v, *fmt == 'u' ? 10 : *fmt == 'o' ? 8 : 16, false, width, zero);
+			put_number(&o, v,
+				   *fmt == 'u'   ? 10
+				   : *fmt == 'o' ? 8
+						 : 16,
+				   false, width, zero);
 			break;
 		}
 		case 'p':

@@ -38,7 +38,7 @@ static long unknown(uint64_t nr)
 /* Returns 1 if the registers are to be restored in full (a signal frame was made). */
 int uk_syscall(struct uk_frame *f)
 {
-	uint64_t nr = f->rax;
+	uint64_t nr = (uint32_t)f->rax; /* an int, as Linux has it */
 	uk_syscall_fn *fn = nr < NCALLS ? calls[nr] : NULL;
 	long ret;
 

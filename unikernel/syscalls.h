@@ -8,7 +8,7 @@
  * length is the next argument), f file descriptor or AT_FDCWD, n signal.
  */
 
-/* file.c: read, write and friends */
+/* file.c: moving data */
 UK_CALL(0, read, "fpu")
 UK_CALL(1, write, "fbu")
 UK_CALL(17, pread64, "fpuu")
@@ -22,6 +22,8 @@ UK_CALL(328, pwritev2, "fpduux")
 UK_CALL(8, lseek, "fdd")
 UK_CALL(40, sendfile, "ffpu")
 UK_CALL(326, copy_file_range, "fpfpux")
+
+/* fd.c: what else is done with descriptors */
 UK_CALL(3, close, "f")
 UK_CALL(436, close_range, "uux")
 UK_CALL(32, dup, "f")
@@ -39,11 +41,18 @@ UK_CALL(277, sync_file_range, "fuux")
 UK_CALL(221, fadvise64, "fuud")
 UK_CALL(73, flock, "fd")
 
-/* path.c: names and attributes */
+/* path.c: open, the current directory */
 UK_CALL(2, open, "sxo")
 UK_CALL(257, openat, "fsxo")
 UK_CALL(437, openat2, "fspu")
 UK_CALL(85, creat, "so")
+UK_CALL(79, getcwd, "pu")
+UK_CALL(80, chdir, "s")
+UK_CALL(81, fchdir, "f")
+UK_CALL(217, getdents64, "fpu")
+UK_CALL(95, umask, "o")
+
+/* stat.c: what a name stands for */
 UK_CALL(4, stat, "sp")
 UK_CALL(6, lstat, "sp")
 UK_CALL(5, fstat, "fp")
@@ -54,9 +63,8 @@ UK_CALL(138, fstatfs, "fp")
 UK_CALL(21, access, "so")
 UK_CALL(269, faccessat, "fso")
 UK_CALL(439, faccessat2, "fsox")
-UK_CALL(79, getcwd, "pu")
-UK_CALL(80, chdir, "s")
-UK_CALL(81, fchdir, "f")
+
+/* names.c: making, removing, renaming */
 UK_CALL(83, mkdir, "so")
 UK_CALL(258, mkdirat, "fso")
 UK_CALL(84, rmdir, "s")
@@ -65,12 +73,16 @@ UK_CALL(263, unlinkat, "fsx")
 UK_CALL(82, rename, "ss")
 UK_CALL(264, renameat, "fsfs")
 UK_CALL(316, renameat2, "fsfsx")
+
+/* links.c */
 UK_CALL(86, link, "ss")
 UK_CALL(265, linkat, "fsfsx")
 UK_CALL(88, symlink, "ss")
 UK_CALL(266, symlinkat, "sfs")
 UK_CALL(89, readlink, "spu")
 UK_CALL(267, readlinkat, "fspu")
+
+/* attr.c: mode, owner, size, times */
 UK_CALL(90, chmod, "so")
 UK_CALL(91, fchmod, "fo")
 UK_CALL(268, fchmodat, "fso")
@@ -85,8 +97,6 @@ UK_CALL(280, utimensat, "fspx")
 UK_CALL(132, utime, "sp")
 UK_CALL(235, utimes, "sp")
 UK_CALL(261, futimesat, "fsp")
-UK_CALL(217, getdents64, "fpu")
-UK_CALL(95, umask, "o")
 
 /* poll.c */
 UK_CALL(7, poll, "pud")
@@ -94,13 +104,17 @@ UK_CALL(271, ppoll, "pupp")
 UK_CALL(23, select, "dpppp")
 UK_CALL(270, pselect6, "dppppp")
 
-/* mm.c: the address space */
+/* mmap.c: the address space */
 UK_CALL(9, mmap, "pudxfu")
 UK_CALL(11, munmap, "pu")
 UK_CALL(10, mprotect, "pux")
 UK_CALL(25, mremap, "puuxp")
-UK_CALL(28, madvise, "pud")
+
+/* brk.c */
 UK_CALL(12, brk, "p")
+
+/* madvise.c: what is said of memory and asked about it */
+UK_CALL(28, madvise, "pud")
 UK_CALL(26, msync, "pux")
 UK_CALL(27, mincore, "pup")
 UK_CALL(149, mlock, "pu")
@@ -143,20 +157,6 @@ UK_CALL(231, exit_group, "d")
 UK_CALL(158, arch_prctl, "xp")
 UK_CALL(157, prctl, "dxxxx")
 UK_CALL(218, set_tid_address, "p")
-UK_CALL(273, set_robust_list, "pu")
-UK_CALL(274, get_robust_list, "dpp")
-UK_CALL(334, rseq, "pudx")
-UK_CALL(202, futex, "pduppu")
-UK_CALL(24, sched_yield, "")
-UK_CALL(204, sched_getaffinity, "dup")
-UK_CALL(203, sched_setaffinity, "dup")
-UK_CALL(145, sched_getscheduler, "d")
-UK_CALL(140, getpriority, "dd")
-UK_CALL(141, setpriority, "ddd")
-UK_CALL(309, getcpu, "ppp")
-UK_CALL(97, getrlimit, "dp")
-UK_CALL(160, setrlimit, "dp")
-UK_CALL(302, prlimit64, "ddpp")
 UK_CALL(63, uname, "p")
 UK_CALL(99, sysinfo, "p")
 UK_CALL(39, getpid, "")
@@ -166,6 +166,10 @@ UK_CALL(102, getuid, "")
 UK_CALL(104, getgid, "")
 UK_CALL(107, geteuid, "")
 UK_CALL(108, getegid, "")
+UK_CALL(113, setreuid, "dd")
+UK_CALL(114, setregid, "dd")
+UK_CALL(117, setresuid, "ddd")
+UK_CALL(119, setresgid, "ddd")
 UK_CALL(118, getresuid, "ppp")
 UK_CALL(120, getresgid, "ppp")
 UK_CALL(115, getgroups, "dp")
@@ -177,3 +181,26 @@ UK_CALL(109, setpgid, "dd")
 UK_CALL(124, getsid, "d")
 UK_CALL(112, setsid, "")
 UK_CALL(318, getrandom, "pux")
+
+/* sched.c: threads and scheduling, where there is one of each */
+UK_CALL(273, set_robust_list, "pu")
+UK_CALL(274, get_robust_list, "dpp")
+UK_CALL(334, rseq, "pudx")
+UK_CALL(202, futex, "pduppu")
+UK_CALL(24, sched_yield, "")
+UK_CALL(204, sched_getaffinity, "dup")
+UK_CALL(203, sched_setaffinity, "dup")
+UK_CALL(145, sched_getscheduler, "d")
+UK_CALL(140, getpriority, "dd")
+UK_CALL(141, setpriority, "ddd")
+UK_CALL(309, getcpu, "ppp")
+UK_CALL(144, sched_setscheduler, "ddp")
+UK_CALL(142, sched_setparam, "dp")
+UK_CALL(143, sched_getparam, "dp")
+UK_CALL(146, sched_get_priority_max, "d")
+UK_CALL(147, sched_get_priority_min, "d")
+
+/* limits.c */
+UK_CALL(97, getrlimit, "dp")
+UK_CALL(160, setrlimit, "dp")
+UK_CALL(302, prlimit64, "ddpp")

@@ -44,14 +44,23 @@ static long clock_now(uint64_t id, uint64_t *ns)
 	return -EINVAL;
 }
 
-/* One program, one vCPU: what it did not sleep, it ran. */
-static uint64_t slept_ns;
+/* One program, one vCPU: what it did not sleep, it ran. The monitor moves the clock's base
+ * while the program sleeps, so the TSC of the start says nothing later. */
+static uint64_t start_ns, slept_ns;
+
+void uk_clock_start(void)
+{
+	start_ns = uk_monotonic_ns();
+}
+
+uint64_t uk_uptime_ns(void)
+{
+	return uk_monotonic_ns() - start_ns;
+}
 
 uint64_t uk_cpu_ns(void)
 {
-	uint64_t boot = noxs_clock_at(&UK_NOXS->clock, UK_CONTROL->stats.boot_tsc);
-
-	return uk_monotonic_ns() - boot - slept_ns;
+	return uk_uptime_ns() - slept_ns;
 }
 
 void uk_slept(uint64_t ns)

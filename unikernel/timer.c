@@ -84,7 +84,8 @@ UK_SYSCALL(setitimer)
 	    it.it_interval.tv_usec < 0 || it.it_interval.tv_usec >= 1000000)
 		return -EINVAL;
 	arm((uint64_t)it.it_value.tv_sec * NS + (uint64_t)it.it_value.tv_usec * US,
-	    (uint64_t)it.it_interval.tv_sec * NS + (uint64_t)it.it_interval.tv_usec * US, &left, &every);
+	    (uint64_t)it.it_interval.tv_sec * NS + (uint64_t)it.it_interval.tv_usec * US, &left,
+	    &every);
 	if (c) {
 		it = itimer(left, every);
 		return uk_copy_out(c, &it, sizeof(it));

@@ -30,15 +30,15 @@ typedef int64_t ssize_t;
 #define UK_PATH_MAX 4096
 #define UK_RELEASE  "6.1.0-mayfly" /* of the Linux interface that programs find */
 
-#define uk_min(a, b)                                                                      \
-	({                                                                                \
-		__typeof__((a) + (b)) a_ = (a), b_ = (b);                                 \
-		a_ < b_ ? a_ : b_;                                                        \
+#define uk_min(a, b)                                      \
+	({                                                \
+		__typeof__((a) + (b)) a_ = (a), b_ = (b); \
+		a_ < b_ ? a_ : b_;                        \
 	})
-#define uk_max(a, b)                                                                      \
-	({                                                                                \
-		__typeof__((a) + (b)) a_ = (a), b_ = (b);                                 \
-		a_ > b_ ? a_ : b_;                                                        \
+#define uk_max(a, b)                                      \
+	({                                                \
+		__typeof__((a) + (b)) a_ = (a), b_ = (b); \
+		a_ > b_ ? a_ : b_;                        \
 	})
 #define uk_countof(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -76,6 +76,8 @@ void uk_free(void *p);
 /* ---- time.c ---- */
 uint64_t uk_monotonic_ns(void);
 uint64_t uk_realtime_ns(void);
+void uk_clock_start(void);   /* at boot */
+uint64_t uk_uptime_ns(void); /* since then */
 
 /* ---- random.c: ChaCha20 from the noxs page's seed ---- */
 void uk_random(void *buf, size_t n);
@@ -85,8 +87,8 @@ void uk_random(void *buf, size_t n);
 long uk_console_write(int stream, uint64_t user, size_t n);
 long uk_console_read(uint64_t user, size_t n); /* 0: nothing there now */
 bool uk_console_eof(void);
-size_t uk_console_room(int stream);  /* bytes that a write would take now */
-size_t uk_console_avail(void);       /* bytes that a read would give now */
+size_t uk_console_room(int stream);                /* bytes that a write would take now */
+size_t uk_console_avail(void);                     /* bytes that a read would give now */
 void uk_console_print(const char *text, size_t n); /* kernel text to stderr; waits for room */
 
 /* ---- wait.c ---- */
@@ -112,14 +114,17 @@ size_t uk_mm_maps(char *buf, size_t size);
 /* Figures for sysinfo, /proc/meminfo and /proc/self/statm, in bytes. */
 void uk_mm_usage(uint64_t *total, uint64_t *free, uint64_t *mapped);
 
+/* ---- process.c ---- */
+bool uk_self(uint64_t pid); /* does it name the one process there is? */
+
 /* ---- signal.c ---- */
 void uk_signal_raise(int sig); /* to the program itself, delivered at return (SIGPIPE, ...) */
 
 _Noreturn void uk_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-#define UK_BUG_ON(cond)                                                                   \
-	do {                                                                              \
-		if (__builtin_expect(!!(cond), 0))                                        \
-			uk_panic("%s:%d: %s", __FILE__, __LINE__, #cond);                 \
+#define UK_BUG_ON(cond)                                                   \
+	do {                                                              \
+		if (__builtin_expect(!!(cond), 0))                        \
+			uk_panic("%s:%d: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
 
 #endif

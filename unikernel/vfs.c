@@ -11,24 +11,24 @@
 /* ---- open files ---- */
 
 static struct uk_file console_files[NOXS_NSTREAMS] = {
-    {.ops = &uk_console_ops, .refs = 1, .flags = O_RDONLY, .stream = NOXS_STDIN},
-    {.ops = &uk_console_ops, .refs = 1, .flags = O_WRONLY, .stream = NOXS_STDOUT},
-    {.ops = &uk_console_ops, .refs = 1, .flags = O_WRONLY, .stream = NOXS_STDERR},
+	{.ops = &uk_console_ops, .refs = 1, .flags = O_RDONLY, .stream = NOXS_STDIN},
+	{.ops = &uk_console_ops, .refs = 1, .flags = O_WRONLY, .stream = NOXS_STDOUT},
+	{.ops = &uk_console_ops, .refs = 1, .flags = O_WRONLY, .stream = NOXS_STDERR},
 };
 
 static struct uk_file *static_files[UK_FD_STATIC] = {
-    &console_files[0],
-    &console_files[1],
-    &console_files[2],
+	&console_files[0],
+	&console_files[1],
+	&console_files[2],
 };
 static uint64_t static_cloexec[UK_FD_STATIC / 64];
 
 struct uk_fds uk_fds = {
-    .file = static_files,
-    .cloexec = static_cloexec,
-    .size = UK_FD_STATIC,
-    .limit = UK_FD_DEFAULT,
-    .low = NOXS_NSTREAMS,
+	.file = static_files,
+	.cloexec = static_cloexec,
+	.size = UK_FD_STATIC,
+	.limit = UK_FD_DEFAULT,
+	.low = NOXS_NSTREAMS,
 };
 
 void uk_vfs_init(void)
@@ -418,8 +418,8 @@ long uk_walk(struct uk_walk *w, int dirfd, const char *path, uint32_t flags)
 			return r;
 		if (w->length > NAME_MAX)
 			return -ENAMETOOLONG;
-		w->dots =
-		    w->name[0] == '.' && (w->length == 1 || (w->length == 2 && w->name[1] == '.'));
+		w->dots = w->name[0] == '.' &&
+			  (w->length == 1 || (w->length == 2 && w->name[1] == '.'));
 		if (flags & UK_WALK_BENEATH && w->dots && w->length == 2 && at == base)
 			return -EXDEV;
 		if (flags & UK_WALK_CREATE && last && w->slash && !w->dots)

@@ -80,7 +80,7 @@ struct uk_file {
 	};
 };
 
-/* ---- nodes (ramfs.c) ---- */
+/* ---- nodes (node.c), directories (dir.c), contents of files (ramfs.c) ---- */
 struct uk_time {
 	int64_t sec;
 	uint32_t nsec;
@@ -142,7 +142,7 @@ struct uk_node {
 #define UK_S_ISREG(mode) (((mode)&S_IFMT) == S_IFREG)
 #define UK_S_ISLNK(mode) (((mode)&S_IFMT) == S_IFLNK)
 
-extern const struct uk_file_ops uk_ramfs_ops, uk_dir_ops, uk_none_ops; /* ramfs.c */
+extern const struct uk_file_ops uk_ramfs_ops, uk_dir_ops, uk_none_ops;
 
 struct uk_time uk_now(void);
 /* A node without a name; NULL: no memory. ops and fs follow from mode and parent. */
@@ -150,6 +150,7 @@ struct uk_node *uk_node_new(struct uk_node *parent, uint32_t mode);
 struct uk_node *uk_link_new(struct uk_node *parent, const char *target, size_t length);
 void uk_node_ref(struct uk_node *node);
 void uk_node_unref(struct uk_node *node); /* frees it if neither names nor refs are left */
+void uk_node_free(struct uk_node *node);  /* for those who know that nothing is left */
 void uk_node_stat(struct uk_node *node, struct statx *st);
 /* Absolute path of a node, NUL-terminated: its length, -ENOENT, -ENAMETOOLONG. */
 long uk_node_path(struct uk_node *node, char *buf, size_t size);
@@ -160,6 +161,7 @@ void uk_dir_remove(struct uk_name *name); /* counts links, frees the node if it 
 /* For rename: name stands for node from now on; the caller counts links. */
 void uk_name_set(struct uk_name *name, struct uk_node *node);
 
+void uk_ramfs_free(struct uk_node *node); /* the contents, with the node */
 long uk_ramfs_truncate(struct uk_node *node, uint64_t size);
 bool uk_ramfs_can_fallocate(uint32_t mode); /* FALLOC_FL_* */
 long uk_ramfs_fallocate(struct uk_node *node, uint32_t mode, uint64_t off, uint64_t n);

@@ -3,7 +3,7 @@
  * test_vfs.c: descriptors, the console's streams, and the contents of files.
  */
 /* clang-format off */
-/* sources: unikernel/vfs.c unikernel/file.c unikernel/path.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
+/* sources: unikernel/vfs.c unikernel/file.c unikernel/fd.c unikernel/path.c unikernel/stat.c unikernel/names.c unikernel/links.c unikernel/attr.c unikernel/node.c unikernel/dir.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
 /* clang-format on */
 /* First: after libc's headers Linux's leave out what libc has under the same name. */
 #include "../../unikernel/vfs.h"
@@ -513,6 +513,7 @@ int main(void)
 		cmocka_unit_test_setup(between_files, setup),
 		cmocka_unit_test_setup(no_memory, setup),
 		cmocka_unit_test_setup(for_mmap, setup),
+		cmocka_unit_test_setup(mapped_frames, setup),
 		cmocka_unit_test_setup(closed_streams, setup),
 	};
 
