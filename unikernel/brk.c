@@ -39,8 +39,7 @@ static long grow(uint64_t have, uint64_t want)
 {
 	size_t i = uk_area_find(have - 1);
 
-	if (uk_area_any(have, want) ||
-	    (want - UK_NOXS->brk) / NOXS_PAGE > UK_NOXS->ram_bytes / NOXS_PAGE)
+	if (uk_area_any(have, want) || want - UK_NOXS->brk > UK_PROMISE_MAX)
 		return -ENOMEM;
 	if (have > UK_NOXS->brk && i < uk_nareas && uk_areas[i].end == have &&
 	    uk_areas[i].kind == NOXS_REGION_HEAP && uk_areas[i].prot == (NOXS_R | NOXS_W)) {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * file.c: moving data: read, write, lseek, and from file to file.
- */
+/* file.c: moving data: read, write, lseek, and from file to file. */
 #include <linux/fs.h>
 
 #include "vfs.h"

@@ -8,6 +8,12 @@
 #define UK_ALIGN_UP(x)   (((x) + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1))
 #define UK_ALIGN_DOWN(x) ((x) & ~(NOXS_PAGE - 1))
 
+/*
+ * The largest piece that one call may ask for. Memory is promised freely, as to a container
+ * with a limit, and used as it is touched; only what no machine of ours has is refused.
+ */
+#define UK_PROMISE_MAX uk_max(UK_NOXS->ram_bytes, 16ull << 30)
+
 struct uk_node;
 
 /* What may be done in [start, end). The pages come when they are touched. */

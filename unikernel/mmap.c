@@ -100,8 +100,7 @@ UK_SYSCALL(mmap)
 		return -ENOMEM;
 	if (!(d & MAP_ANONYMOUS))
 		at = map_file(a, bytes, c, d, (int)e, f);
-	/* As Linux' heuristic: what can never be had is refused, what is sparse is not. */
-	else if (bytes > UK_NOXS->ram_bytes && prot_of(c) && !(d & MAP_NORESERVE))
+	else if (bytes > UK_PROMISE_MAX && prot_of(c) && !(d & MAP_NORESERVE))
 		return -ENOMEM;
 	else /* shared with nobody: there is no fork */
 		at = place(a, bytes, d, (struct uk_area){.prot = prot_of(c)});
@@ -225,7 +224,7 @@ UK_SYSCALL(mremap)
 		return move(a, old, new, fixed ? e : 0, d);
 	if (new == old)
 		return (long)a;
-	if (new > UK_NOXS->ram_bytes)
+	if (new > UK_PROMISE_MAX)
 		return -ENOMEM;
 	if (area->end == a + old && uk_mm_in_user(a, new) && !uk_area_any(a + old, a + new) &&
 	    !heap_ahead(a + old, a + new)) {

@@ -221,7 +221,7 @@ long uk_file_stat(struct uk_file *f, struct statx *st);
 /* Text of the link /proc/self/fd/N: its length. */
 size_t uk_file_link(struct uk_file *f, char *buf, size_t size);
 
-/* ---- names (vfs.c) ---- */
+/* ---- names (walk.c) ---- */
 enum uk_walk_flags {
 	UK_WALK_FOLLOW = 1,   /* a link in last place too */
 	UK_WALK_PARENT = 2,   /* to make, remove or rename: trailing slashes follow nothing */
