@@ -11,8 +11,6 @@
  * (ring 3 cannot) and drop to ring 3, the page-table gate, and SYSCALL's landing. Under
  * PVM each of them is emulated, at about half a microsecond: keep them few.
  */
-#define NR_EXIT_PATH_IRET 1
-
 #define SEL_UDATA 0x23
 #define SEL_UCODE 0x2b
 #define KSTACK_END 0x7ffffa9000
@@ -20,12 +18,30 @@
 #define UFLAGS 0x202
 
 /* Offsets in struct uk_frame (arch.h pins them). */
-#define F_RDI   0x70
 #define F_HOW   0x78
 #define F_RIP   0x88
 #define F_FLAGS 0x98
 #define F_RSP   0xa0
 #define F_SIZE  0xb0
+
+	/* The upper part of struct uk_frame is on the stack: the rest of it. */
+	.macro PUSH_REGISTERS
+	push	%rdi
+	push	%rsi
+	push	%rdx
+	push	%rcx
+	push	%rax
+	push	%r8
+	push	%r9
+	push	%r10
+	push	%r11
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	.endm
 
 	.section .head, "ax"
 	.globl uk_head
@@ -63,21 +79,7 @@ uk_fast_entry:
 	push	%rax		/* orig_rax, for restarts */
 	push	$0		/* how: flags need not come back */
 uk_entry_common:
-	push	%rdi
-	push	%rsi
-	push	%rdx
-	push	%rcx
-	push	%rax
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_REGISTERS
 	mov	%rsp, %rdi
 	call	uk_syscall
 	test	%eax, %eax
@@ -167,21 +169,7 @@ uk_preempt:
 	push	uk_resume_rip(%rip)
 	push	$0
 	push	$2
-	push	%rdi
-	push	%rsi
-	push	%rdx
-	push	%rcx
-	push	%rax
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_REGISTERS
 	mov	%rsp, %rdi
 	call	uk_preempted
 	jmp	uk_return_full
@@ -270,21 +258,7 @@ uk_vector_ring3:
 	pop	uk_fault_vector(%rip)
 	pop	%rax
 	push	uk_fault_vector(%rip)
-	push	%rdi
-	push	%rsi
-	push	%rdx
-	push	%rcx
-	push	%rax
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_REGISTERS
 	mov	%rsp, %rdi
 	mov	uk_fault_cr2(%rip), %rsi
 	call	uk_exception

@@ -8,7 +8,7 @@
 #include "../../noxs/clock.h"
 
 #define EXPORT __attribute__((visibility("default")))
-#define CLOCK (&((const struct noxs_page *)NOXS_GVA_NOXS)->clock)
+#define CLOCK  (&((const struct noxs_page *)NOXS_GVA_NOXS)->clock)
 
 EXPORT int __vdso_clock_gettime(int id, struct __kernel_timespec *ts);
 EXPORT int __vdso_gettimeofday(struct __kernel_old_timeval *tv, uint32_t *zone);
