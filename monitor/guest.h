@@ -25,7 +25,7 @@ struct guest {
 	/* Read-only to ring 3, but a hostile guest has a ring 0 to itself: after the guest has
 	 * run, what stands there is not to be trusted either. */
 	struct noxs_page *page;
-	struct noxs_page boot; /* as the page was before the guest's first instruction */
+	struct noxs_page boot;        /* as the page was before the guest's first instruction */
 	struct noxs_control *control; /* the guest's: copy once, then check */
 	uint8_t *ring[NOXS_NSTREAMS];
 	uint64_t cr3;

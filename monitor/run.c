@@ -68,6 +68,7 @@ static uint64_t now_ns(void)
 static void catch_signals(struct kvm_run *run)
 {
 	struct sigaction act = {.sa_handler = on_signal};
+	sigset_t alarm_set;
 
 	kick_run = run;
 	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++) {
@@ -79,6 +80,10 @@ static void catch_signals(struct kvm_run *run)
 			sigaction(forwarded[i], &old, NULL);
 	}
 	sigaction(SIGALRM, &act, NULL);
+	/* Ticks and the time limit come by it, whatever the caller blocked. */
+	sigemptyset(&alarm_set);
+	sigaddset(&alarm_set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &alarm_set, NULL);
 	/* Output that cannot be written is an error for the guest, not the end of us. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
@@ -223,6 +228,7 @@ static int wait_for_guest(struct loop *l)
 	struct noxs_wait wait = l->guest->control->wait;
 	int ret;
 
+	wait.events &= NOXS_EV_STDIN | NOXS_EV_STDOUT | NOXS_EV_STDERR; /* no others are its */
 	l->vm->counters.waits++;
 	/* From the look at the signals to ppoll none may slip through. */
 	hold_signals(l, true);

@@ -4,13 +4,10 @@
  *
  * Where they come from: a fault, kill(2) to itself, SIGPIPE, a timer, and the monitor's
  * power device (SIGTERM, SIGINT, ...). They are delivered when the kernel returns to the
- * program. The frame on the program's stack is Linux's own (asm/ucontext.h), so
- * handlers, unwinders and libc's restorer see what they expect.
+ * program. sigframe.c has what is on the program's stack meanwhile.
  */
 #include <asm/errno.h>
-#include <asm/sigcontext.h>
 #include <linux/signal.h>
-#include <asm/ucontext.h>
 #include <asm/unistd.h>
 
 #include "signal.h"
@@ -21,27 +18,12 @@
 #define IGNORED_BY_DEFAULT                                                                         \
 	(BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | \
 	 BIT(SIGTTIN) | BIT(SIGTTOU))
-#define RED_ZONE 128
-
-struct action { /* rt_sigaction's, as the kernel sees it */
-	uint64_t handler;
-	uint64_t flags;
-	uint64_t restorer;
-	uint64_t mask;
-};
-
-struct sigframe { /* at the handler's rsp */
-	uint64_t restorer;
-	struct ucontext uc;
-	struct siginfo info;
-};
 
 static uint64_t pending, blocked;
 static uint64_t waited;       /* by sigtimedwait, which takes also what is ignored */
 static uint64_t restore_mask; /* while uk_mask_pending: what was blocked before the wait */
-static struct action actions[NSIG_ + 1];
+static struct uk_sigaction actions[NSIG_ + 1];
 static struct siginfo infos[NSIG_ + 1];
-static stack_t altstack = {.ss_flags = SS_DISABLE};
 bool uk_frame_full, uk_mask_pending;
 
 static bool ignored(int sig)
@@ -132,86 +114,13 @@ _Noreturn void uk_die(const struct uk_frame *f, int sig, int code, uint64_t addr
 		uk_doorbell(NOXS_DB_CRASH, (uint64_t)sig);
 }
 
-/* An XSAVE area that says of every component that it is in its initial state. */
-static const struct {
-	uint32_t fxsave[6], mxcsr, rest[121];
-	uint64_t header[8];
-} fresh __attribute__((aligned(64))) = {.mxcsr = 0x1f80};
-_Static_assert(sizeof(fresh) == 576, "legacy area and header");
-
-/* Writes the signal's frame to the program's stack and points f at the handler. */
-static long push_frame(struct uk_frame *f, int sig, const struct siginfo *info, uint64_t mask,
-		       uint64_t cr2)
-{
-	const struct action *act = &actions[sig];
-	uint64_t sp = f->rsp - RED_ZONE, fp;
-	struct sigframe frame;
-	static const uint8_t zero[64];
-	bool on_alt = f->rsp - (uint64_t)altstack.ss_sp < altstack.ss_size;
-
-	if ((act->flags & SA_ONSTACK) && !(altstack.ss_flags & SS_DISABLE) && !on_alt)
-		sp = (uint64_t)altstack.ss_sp + altstack.ss_size;
-	fp = (sp - UK_NOXS->xsave_bytes) & ~63ull;
-	sp = ((fp - sizeof(frame)) & ~15ull) - 8;
-	if (on_alt && sp - (uint64_t)altstack.ss_sp >= altstack.ss_size)
-		return -EFAULT; /* it is full */
-
-	memset(&frame, 0, sizeof(frame));
-	frame.restorer = act->restorer;
-	frame.info = *info;
-	frame.uc.uc_stack = altstack;
-	frame.uc.uc_flags = UC_FP_XSTATE;
-	memcpy(&frame.uc.uc_sigmask, &mask, sizeof(mask));
-	frame.uc.uc_mcontext = (struct sigcontext){
-		.r8 = f->r8,
-		.r9 = f->r9,
-		.r10 = f->r10,
-		.r11 = f->r11,
-		.r12 = f->r12,
-		.r13 = f->r13,
-		.r14 = f->r14,
-		.r15 = f->r15,
-		.rdi = f->rdi,
-		.rsi = f->rsi,
-		.rbp = f->rbp,
-		.rbx = f->rbx,
-		.rdx = f->rdx,
-		.rax = f->rax,
-		.rcx = f->rcx,
-		.rsp = f->rsp,
-		.rip = f->rip,
-		.eflags = f->rflags,
-		.cs = NOXS_SEL_UCODE,
-		.ss = NOXS_SEL_UDATA,
-		.err = f->error,
-		.trapno = f->how,
-		.oldmask = mask,
-		.cr2 = cr2,
-		.fpstate = (void *)fp,
-	};
-	/* XSAVE writes its header only in part: what it leaves must be zero for XRSTOR. */
-	if (uk_copy_out(fp + 512, zero, sizeof(zero)) || uk_user_xsave((void *)fp, UK_NOXS->xcr0) ||
-	    uk_copy_out(sp, &frame, sizeof(frame)))
-		return -EFAULT;
-	/* The handler starts with registers as after exec. */
-	uk_user_xrstor(&fresh, UK_NOXS->xcr0);
-	f->rsp = sp;
-	f->rip = act->handler;
-	f->rdi = (uint64_t)sig;
-	f->rsi = sp + offsetof(struct sigframe, info);
-	f->rdx = sp + offsetof(struct sigframe, uc);
-	f->rax = 0;
-	f->rflags &= ~(UK_FLAG_TF | UK_FLAG_DF);
-	return 0;
-}
-
 static void handle(struct uk_frame *f, int sig, const struct siginfo *info, uint64_t cr2)
 {
-	struct action *act = &actions[sig];
+	struct uk_sigaction *act = &actions[sig];
 	uint64_t mask = uk_mask_pending ? restore_mask : blocked;
 
 	uk_mask_pending = false;
-	if (push_frame(f, sig, info, mask, cr2)) {
+	if (uk_sigframe_push(f, sig, act, info, mask, cr2)) {
 		/* No stack to run it on: the end, as on Linux, by SIGSEGV. */
 		uk_die(f, SIGSEGV, SI_KERNEL, f->rsp, NOXS_CRASH_FAULT);
 	}
@@ -328,9 +237,14 @@ void uk_sigmask_restore(uint64_t old, bool interrupted)
 	}
 }
 
+void uk_sigmask_set(uint64_t mask)
+{
+	blocked = mask & ~UNBLOCKABLE;
+}
+
 UK_SYSCALL(rt_sigaction)
 {
-	struct action new;
+	struct uk_sigaction new;
 
 	if (d != sizeof(uint64_t) || a < 1 || a > NSIG_ || (b && (UNBLOCKABLE & BIT(a))))
 		return -EINVAL;
@@ -370,46 +284,6 @@ UK_SYSCALL(rt_sigprocmask)
 		blocked &= ~UNBLOCKABLE;
 	}
 	return c ? uk_copy_out(c, &old, sizeof(old)) : 0;
-}
-
-UK_SYSCALL(rt_sigreturn)
-{
-	struct uk_frame *fr = uk_frame;
-	struct sigframe frame;
-	const struct sigcontext *sc = &frame.uc.uc_mcontext;
-
-	/* The handler's ret took the restorer's address off the stack. */
-	if (uk_copy_in(&frame, fr->rsp - 8, sizeof(frame)) ||
-	    (sc->fpstate && uk_user_xrstor(sc->fpstate, UK_NOXS->xcr0)))
-		uk_die(fr, SIGSEGV, SI_KERNEL, fr->rsp, NOXS_CRASH_FAULT);
-	*fr = (struct uk_frame){
-		.r15 = sc->r15,
-		.r14 = sc->r14,
-		.r13 = sc->r13,
-		.r12 = sc->r12,
-		.rbp = sc->rbp,
-		.rbx = sc->rbx,
-		.r11 = sc->r11,
-		.r10 = sc->r10,
-		.r9 = sc->r9,
-		.r8 = sc->r8,
-		.rax = sc->rax,
-		.rcx = sc->rcx,
-		.rdx = sc->rdx,
-		.rsi = sc->rsi,
-		.rdi = sc->rdi,
-		.how = 2,
-		.error = __NR_rt_sigreturn,
-		.rip = sc->rip,
-		.cs = NOXS_SEL_UCODE,
-		.rflags = (sc->eflags & UK_FLAGS_USER) | 2,
-		.rsp = sc->rsp,
-		.ss = NOXS_SEL_UDATA,
-	};
-	memcpy(&blocked, &frame.uc.uc_sigmask, sizeof(blocked));
-	blocked &= ~UNBLOCKABLE;
-	uk_frame_full = true;
-	return (long)fr->rax;
 }
 
 UK_SYSCALL(rt_sigpending)
@@ -472,35 +346,6 @@ UK_SYSCALL(rt_sigtimedwait)
 	}
 	waited = 0;
 	return ret;
-}
-
-UK_SYSCALL(sigaltstack)
-{
-	uint64_t sp = uk_frame->rsp;
-	bool on = sp - (uint64_t)altstack.ss_sp < altstack.ss_size;
-	stack_t new, old = altstack;
-
-	if (!(old.ss_flags & SS_DISABLE) && on)
-		old.ss_flags |= SS_ONSTACK;
-	if (a && uk_copy_in(&new, a, sizeof(new)))
-		return -EFAULT;
-	if (b && uk_copy_out(b, &old, sizeof(old)))
-		return -EFAULT;
-	if (!a)
-		return 0;
-	if (old.ss_flags & SS_ONSTACK)
-		return -EPERM;
-	if (new.ss_flags & ~(SS_DISABLE | SS_ONSTACK))
-		return -EINVAL;
-	if (new.ss_flags & SS_DISABLE) {
-		altstack = (stack_t){.ss_flags = SS_DISABLE};
-		return 0;
-	}
-	if (new.ss_size < MINSIGSTKSZ)
-		return -ENOMEM;
-	new.ss_flags = 0;
-	altstack = new;
-	return 0;
 }
 
 /* pid and tid of the one process there is; -1 and 0 name it too. */

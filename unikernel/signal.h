@@ -19,6 +19,21 @@ void uk_signal_fault(struct uk_frame *f, int sig, int code, uint64_t address, ui
  * uk_signal_deliver has work even if no signal is there. */
 extern bool uk_frame_full, uk_mask_pending;
 
+/* ---- sigframe.c ---- */
+struct uk_sigaction { /* rt_sigaction's, as the kernel sees it */
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+struct siginfo;
+/* Writes the signal's frame to the program's stack and points f at the handler; mask is what
+ * its return brings back. 0 or -EFAULT: no stack to run it on. */
+long uk_sigframe_push(struct uk_frame *f, int sig, const struct uk_sigaction *act,
+		      const struct siginfo *info, uint64_t mask, uint64_t cr2);
+
+/* ---- signal.c ---- */
+void uk_sigmask_set(uint64_t mask);
 /* For ppoll, pselect6, sigsuspend: 0, -EFAULT or -EINVAL. The mask as it was goes to old. */
 long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old);
 /* Brings it back: at once, or, where a signal interrupted the wait, after its handler, which

@@ -126,15 +126,17 @@ UK_CALL(325, mlock2, "pux")
 /* signal.c */
 UK_CALL(13, rt_sigaction, "nppu")
 UK_CALL(14, rt_sigprocmask, "dppu")
-UK_CALL(15, rt_sigreturn, "")
 UK_CALL(127, rt_sigpending, "pu")
 UK_CALL(130, rt_sigsuspend, "pu")
 UK_CALL(128, rt_sigtimedwait, "pppu")
-UK_CALL(131, sigaltstack, "pp")
 UK_CALL(62, kill, "dn")
 UK_CALL(200, tkill, "dn")
 UK_CALL(234, tgkill, "ddn")
 UK_CALL(34, pause, "")
+
+/* sigframe.c */
+UK_CALL(15, rt_sigreturn, "")
+UK_CALL(131, sigaltstack, "pp")
 
 /* timer.c */
 UK_CALL(37, alarm, "u")

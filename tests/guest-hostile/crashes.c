@@ -4,7 +4,8 @@
 
 static void record(uint32_t kind, uint32_t signal)
 {
-	static const char text[] = "\033[31mred\033]0;title\007\r\b\n\x9b" "5mend%s%n";
+	static const char text[] = "\033[31mred\033]0;title\007\r\b\n\x9b"
+				   "5mend%s%n";
 
 	memset((void *)&control->crash, 0xa5, sizeof(control->crash));
 	for (size_t i = 0; i < sizeof(control->crash.message); i++) /* no NUL */

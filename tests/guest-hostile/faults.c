@@ -16,7 +16,7 @@ static void count(int sig)
 static long call(long nr, const uint64_t a[6])
 {
 	register uint64_t r10 __asm__("r10") = a[3], r8 __asm__("r8") = a[4],
-				r9 __asm__("r9") = a[5];
+			      r9 __asm__("r9") = a[5];
 	long ret = nr;
 
 	__asm__ volatile("syscall"
@@ -29,11 +29,11 @@ static long call(long nr, const uint64_t a[6])
 /* Numbers that would end, stop or replace the program, or wait, are not what is asked. */
 static int harmless(unsigned nr)
 {
-	static const unsigned char not[] = {0,	 7,  15, 23, 34, 35, 37, 57, 58, 59, 60, 61,
-					    62, 128, 130, 200, 202, 230, 231, 232, 234};
+	static const unsigned char not [] = {0,  7,  15,  23,  34,  35,  37,  57,  58,  59, 60,
+					     61, 62, 128, 130, 200, 202, 230, 231, 232, 234};
 
-	for (size_t i = 0; i < sizeof(not); i++)
-		if (nr == not[i])
+	for (size_t i = 0; i < sizeof(not ); i++)
+		if (nr == not [i])
 			return 0;
 	return nr != 247 && nr != 270 && nr != 271 && nr != 281;
 }
@@ -61,8 +61,14 @@ int main(int argc, char **argv)
 		call(39, (uint64_t[6]){0});
 		*(volatile char *)8 = 0;
 	} else if (is(argv, "syscalls")) {
-		static const uint64_t odd[] = {0, 8, UINT64_MAX, 1ull << 63, NOXS_GVA_DOORBELL,
-					       NOXS_GVA_KERNEL, 0x7fffffff, NOXS_GVA_END - 1};
+		static const uint64_t odd[] = {0,
+					       8,
+					       UINT64_MAX,
+					       1ull << 63,
+					       NOXS_GVA_DOORBELL,
+					       NOXS_GVA_KERNEL,
+					       0x7fffffff,
+					       NOXS_GVA_END - 1};
 
 		for (unsigned nr = 1; nr < 470; nr++)
 			for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)

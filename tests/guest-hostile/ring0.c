@@ -10,10 +10,10 @@
 
 static volatile int landed;
 
-#define RING0(name, code) \
+#define RING0(name, code)                                     \
 	static __attribute__((naked)) void ring0_##name(void) \
-	{ \
-		__asm__ volatile(code "; iretq"); \
+	{                                                     \
+		__asm__ volatile(code "; iretq");             \
 	}
 RING0(nothing, "incl landed(%rip)")
 RING0(hlt, "hlt")
@@ -34,7 +34,8 @@ RING0(kvmclock, "mov $0x4b564d01, %ecx; mov $-1, %eax; mov $0xfff, %edx; wrmsr")
 RING0(async_pf, "mov $0x4b564d02, %ecx; mov $0x200001, %eax; xor %edx, %edx; wrmsr")
 RING0(xsetbv, "xor %ecx, %ecx; xor %edx, %edx; mov $7, %eax; xsetbv")
 RING0(lidt, "sub $16, %rsp; movq $0, (%rsp); movq $0, 8(%rsp); lidt (%rsp); int3")
-RING0(lgdt, "sub $16, %rsp; movq $0, (%rsp); movq $0, 8(%rsp); lgdt (%rsp); mov $8, %eax; mov %eax, %ds")
+RING0(lgdt,
+      "sub $16, %rsp; movq $0, (%rsp); movq $0, 8(%rsp); lgdt (%rsp); mov $8, %eax; mov %eax, %ds")
 RING0(vmcall, "mov $100000, %r12d; 1: mov $5, %eax; vmcall; dec %r12d; jnz 1b")
 RING0(vmmcall, "mov $100000, %r12d; 1: mov $5, %eax; vmmcall; dec %r12d; jnz 1b")
 RING0(vmrun, "mov $0x200000, %eax; vmrun %rax")
@@ -48,12 +49,15 @@ static const struct {
 	const char *name;
 	void (*code)(void);
 } codes[] = {
-#define CODE(name) {#name, ring0_##name}
-	CODE(nothing), CODE(hlt),      CODE(sti_hlt), CODE(spin),   CODE(out),	    CODE(in),
-	CODE(outs),    CODE(cr3),      CODE(cr3_zero), CODE(cr0),   CODE(cr4),	    CODE(cr8),
-	CODE(efer),    CODE(lstar),    CODE(apic),     CODE(kvmclock), CODE(async_pf), CODE(xsetbv),
-	CODE(lidt),    CODE(lgdt),     CODE(vmcall),   CODE(vmmcall), CODE(vmrun),   CODE(int_loop),
-	CODE(rsp),     CODE(dr7),      CODE(wbinvd),   CODE(apic_page),
+#define CODE(name)                  \
+	{                           \
+#name, ring0_##name \
+	}
+	CODE(nothing), CODE(hlt),   CODE(sti_hlt),  CODE(spin),      CODE(out),      CODE(in),
+	CODE(outs),    CODE(cr3),   CODE(cr3_zero), CODE(cr0),       CODE(cr4),      CODE(cr8),
+	CODE(efer),    CODE(lstar), CODE(apic),     CODE(kvmclock),  CODE(async_pf), CODE(xsetbv),
+	CODE(lidt),    CODE(lgdt),  CODE(vmcall),   CODE(vmmcall),   CODE(vmrun),    CODE(int_loop),
+	CODE(rsp),     CODE(dr7),   CODE(wbinvd),   CODE(apic_page),
 };
 
 /* ---- tables ---- */
@@ -124,7 +128,6 @@ int main(int argc, char **argv)
 {
 	const uint64_t zero[64] = {0};
 
-	(void)argc;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		if (is(argv, "list"))
 			puts(codes[i].name);
@@ -156,16 +159,45 @@ int main(int argc, char **argv)
 		poke(linear(page->cr3), NOXS_GPA_DOORBELL | P_W_U);
 	} else if (is(argv, "physical")) { /* reads and writes all around RAM */
 		static const uint64_t at[] = {0, 0xa0000, 0xfee00000, 0xfec00000, 1ull << 40};
-		uint64_t gpa = frame(), *pd = (void *)linear(gpa), i = number(argc, argv, 2);
+		const uint64_t gpa = at[number(argc, argv, 2) % 5];
+		uint64_t pd = frame(), pdpt = page->cr3;
 
-		pd[0] = (at[i % 5] & ~0x3fffffffull) | P_W_U | LARGE;
-		poke(linear(page->cr3) + 8, gpa | P_W_U);
-		*(volatile uint32_t *)((1ull << 39) + (at[i % 5] & 0x3fffffff)) = 0x5a;
+		/* In place of the largest addresses below the linear map: they are free. */
+		pdpt = *(uint64_t *)linear(pdpt) & 0xffffffffff000;
+		*(uint64_t *)linear(pd) = (gpa & ~0x1fffffull) | P_W_U | LARGE;
+		poke(linear(pdpt) + 8 * 0x17f, pd | P_W_U);
+		*(volatile uint32_t *)((0x17full << 30) + (gpa & 0x1fffff)) = 0x5a;
 		puts("it was written");
 	} else if (is(argv, "maze")) { /* endless tables of nothing, and regions to match */
 		maze(0);
 		regions(0x10000, 1ull << 47);
 		crash_in_stub(NOXS_CRASH_FAULT);
+	} else if (is(argv, "maze-core")) { /* all that a core file looks at, page by page */
+		uint64_t pd = frame(), pt = frame(), entry[0x17f];
+
+		for (int i = 0; i < 512; i++) {
+			((uint64_t *)linear(pd))[i] = pt | P_W_U;
+			((uint64_t *)linear(pt))[i] = 1ull << 51 | P_W_U; /* no RAM */
+		}
+		for (int i = 0; i < 0x17f; i++)
+			entry[i] = pd | P_W_U;
+		/* But for the first GiB, where this program is. */
+		gate(linear(*(uint64_t *)linear(page->cr3) & 0xffffffffff000) + 8, entry, 0x17e);
+		crash_in_stub(NOXS_CRASH_FAULT);
+	} else if (is(argv, "deaf")) { /* claims handlers, and is never back in the program */
+		const uint64_t at = (NOXS_GVA_KERNEL + 0x1000) & ~7ull;
+
+		poke(at, 0xfeeb);
+		control->power.handled = UINT64_MAX;
+		say("ready\n");
+		((void (*)(void))at)();
+	} else if (is(argv, "spin-kernel")) { /* where it cannot be preempted, and wants to be */
+		const uint64_t at = (NOXS_GVA_KERNEL + 0x1000) & ~7ull;
+
+		poke(at, 0xfeeb);
+		control->power.timer_ns = 1;
+		control->power.request = 0x10f;
+		((void (*)(void))at)();
 	} else if (is(argv, "maze-ram")) { /* endless tables, all of one page */
 		maze(NOXS_GPA_RAM | P_W_U);
 		regions(0x10000, 1ull << 47);
