@@ -10,7 +10,7 @@ CC      := gcc
 MUSL_CC := musl-gcc
 CLANG   := clang
 
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 Q   := $(if $(V),,@)
