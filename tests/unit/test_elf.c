@@ -4,7 +4,7 @@
  * one thing and expects the message that names it, or expects a plan.
  */
 /* clang-format off */
-/* sources: monitor/image/code.c monitor/image/elf_check.c monitor/image/elf_layout.c monitor/image/frames.c monitor/image/inspect.c monitor/image/patch.c monitor/image/prepare.c monitor/image/refs.c monitor/image/sites.c monitor/image/store.c monitor/image/symbols.c monitor/err.c */
+/* sources: monitor/image/code.c monitor/image/elf_check.c monitor/image/elf_layout.c monitor/image/frames.c monitor/image/inspect.c monitor/image/patch.c monitor/image/prepare.c monitor/image/refs.c monitor/image/sites.c monitor/image/store.c monitor/image/symbols.c monitor/image/trim.c monitor/err.c */
 /* clang-format on */
 #include <setjmp.h>
 #include <stdarg.h>
