@@ -165,7 +165,11 @@ plan_guests() {
 }
 
 plan_cases() {
-	local list number line name code text arguments
+	local list number line name code text arguments file
+	# What the cases name: programs that crash.
+	for file in "$build"/tests/guest-crash/glibc/{null_read,stack_overflow,abort_call}; do
+		[ ! -x "$file" ] || add "$file" guest-crash
+	done
 	for list in "${lists[@]}"; do
 		[ -f "$list" ] || die "there is no case file $list"
 		number=0
