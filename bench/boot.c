@@ -32,13 +32,13 @@
 #define DEFAULT_RUNS 200
 #define WARM_RUNS    3
 /* A VM's teardown goes on for about 0.4 ms after its exit code is known (monitor/end.h). */
-#define DEFAULT_PAUSE_US 2000
+#define DEFAULT_PAUSE_US 0
 
 static const char help[] =
 	"Usage: boot [OPTION]... NAME[,every=N][,forget=DIR] COMMAND [ARG]... [';' NAME ...]...\n"
 	"  --runs N         rounds (200); a subject with every=N takes part in each Nth\n"
-	"  --pause US       sleep before each sample (2000)\n"
-	"  --back-to-back   no pause: the next start meets the end of the last\n"
+	"  --pause US       sleep before each sample (0)\n"
+	"  --back-to-back   the same as --pause 0\n"
 	"  --json           one JSON document\n"
 	"  --kvm TEXT       kind of KVM, for the report\n"
 	"forget=DIR removes the prepared images (id-*, sha256-*) from DIR before each sample.\n";

@@ -24,8 +24,8 @@ title() {
 
 title 'boot: one program, start to end'
 "$here/boot.sh" --runs "$runs"
-title 'boot, back to back: no pause between samples'
-"$here/boot.sh" --runs "$runs" --back-to-back --no-runc --no-docker --no-published
+title 'boot, with a pause of 2 ms before each sample'
+"$here/boot.sh" --runs "$runs" --pause 2000 --no-runc --no-docker --no-published
 title 'system calls'
 "$here/syscall.sh" --runs "$repeats"
 title 'computing'
