@@ -229,7 +229,7 @@ int cmd_run(int argc, char **argv)
 	static struct host host;
 	static struct image image;
 	static char *no_env[] = {NULL};
-	struct settings s = {.guest.memory_bytes = DEFAULT_MEMORY, .env = NULL};
+	struct settings s = {.guest = {.memory_bytes = DEFAULT_MEMORY, .stream = {0, 1, 2}}};
 	struct run_result result;
 	struct console console;
 	struct guest guest;
@@ -245,7 +245,8 @@ int cmd_run(int argc, char **argv)
 	if ((ret = vm.kvm = vm_open_kvm(&err)) < 0 || (ret = host_load(&host, vm.kvm, &err)) ||
 	    (ret = image_open(&image, s.guest.path, host.run_dir, &err)) ||
 	    (ret = vm_reserve_ram(&vm, s.guest.memory_bytes, &err)) ||
-	    (ret = guest_build(&guest, &vm, &host, &image, &s.guest, &err)) ||
+	    (ret = guest_prepare(&guest, &vm, &host, &err)) ||
+	    (ret = guest_load(&guest, &vm, &host, &image, &s.guest, &err)) ||
 	    (ret = vm_create(&vm, &host, guest.kernel->lstar, &err)))
 		return cmd_fail(&err);
 	console_init(&console, &guest);
