@@ -25,7 +25,7 @@ DEPFLAGS := -MMD -MP
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(B)/mayfly $(B)/mayfly-image $(B)/mayfly-backtrace ## build (needs the packages of `make deps`)
+all: $(addprefix $(B)/,mayfly mayfly-image mayfly-backtrace mayfly-daemon mayfly-client) ## build (needs the packages of `make deps`)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,18 @@ MON_FLAGS := $(WARN) -O2 -g -fpie -D_FILE_OFFSET_BITS=64 -DMAYFLY_VERSION='"$(VE
 MON_SRC := $(wildcard monitor/*.c)
 MON_OBJ := $(MON_SRC:%.c=$(B)/%.o) $(B)/monitor/kernel_image.o
 
+# The system-call filter is compiled here and now: a shell only hands it to the kernel.
+$(B)/jail-filter: $(wildcard monitor/jail/*.[ch]) monitor/jail.h
+	$(dir)
+	$(call say,HOSTCC,$@)
+	$(Q)$(CC) $(HELPER_FLAGS) -o $@ $(wildcard monitor/jail/*.c) -lseccomp
+
+$(B)/jail_filter.inc: $(B)/jail-filter
+	$(Q)$< >$@
+
+$(B)/monitor/jail.o: $(B)/jail_filter.inc
+$(B)/monitor/jail.o: MON_FLAGS += -I$(B)
+
 # musl's headers lack the kernel's: show them, and nothing else of the system's.
 $(B)/uapi:
 	@mkdir -p $@
@@ -102,12 +114,27 @@ $(B)/mayfly: $(MON_OBJ)
 IMG_LIBS := -l:libdw.a -l:libelf.a -l:libnettle.a -l:libjansson.a -lz -lZydis
 IMG_SRC  := $(wildcard monitor/image/*.c)
 BT_SRC   := $(wildcard monitor/backtrace/*.c)
+# The daemon shares what is not musl's alone: errors, the run directory, options, JSON text.
+DAEMON_SRC  := $(wildcard monitor/daemon/*.c)
+DAEMON_LIBS := -lmicrohttpd -ljansson -lcap-ng -lsystemd
+CLIENT_SRC  := $(wildcard monitor/client/*.c)
+CLIENT_LIBS := -lcurl -ljansson
 HELPER_FLAGS := $(WARN) -O2 -g -D_GNU_SOURCE= -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 
 $(B)/monitor/image/%.o: monitor/image/%.c
 	$(dir)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(HELPER_FLAGS) $(DEPFLAGS) -c -o $@ $<
+
+$(B)/monitor/daemon/%.o: monitor/daemon/%.c
+	$(dir)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HELPER_FLAGS) -DMAYFLY_VERSION='"$(VERSION)"' $(DEPFLAGS) -c -o $@ $<
+
+$(B)/monitor/client/%.o: monitor/client/%.c
+	$(dir)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HELPER_FLAGS) -DMAYFLY_VERSION='"$(VERSION)"' $(DEPFLAGS) -c -o $@ $<
 
 $(B)/monitor/backtrace/%.o: monitor/backtrace/%.c
 	$(dir)
@@ -126,13 +153,21 @@ $(B)/mayfly-backtrace: $(BT_SRC:%.c=$(B)/%.o) $(B)/helper/err.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ -ldw -lelf
 
+$(B)/mayfly-daemon: $(DAEMON_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o options.o)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(DAEMON_LIBS)
+
+$(B)/mayfly-client: $(CLIENT_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o options.o)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(CLIENT_LIBS)
+
 # ---- tests ----
 # A test that needs sources of ours names them in its head comment: "sources: FILE...".
 sources = $(shell sed -n 's/^.*sources: *//p' $(1) | sed 's,\*/.*,,')
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-OURS := $(wildcard noxs/*.h monitor/*.[ch] monitor/image/*.[ch] unikernel/*.[ch] tests/unit/uk_mock.*)
-TEST_LIBS := -lcmocka -l:libdw.a -lelf -lnettle -ljansson -lz -lZydis
+OURS := $(wildcard noxs/*.h monitor/*.[ch] monitor/image/*.[ch] monitor/daemon/*.[ch] unikernel/*.[ch] tests/unit/uk_mock.*)
+TEST_LIBS := -lcmocka -l:libdw.a -lelf -lnettle -ljansson -lz -lZydis $(DAEMON_LIBS)
 guests = $(patsubst tests/$(1)/%.c,$(B)/tests/$(1)/$(2)/%,$(wildcard tests/$(1)/*.c))
 GUESTS := $(call guests,guest,musl) $(call guests,guest,glibc) \
 	$(call guests,guest-crash,musl) $(call guests,guest-crash,glibc) $(call guests,guest-cli,musl) $(call guests,guest-hostile,musl)
@@ -163,7 +198,23 @@ $(eval $(call guest_rule,guest-crash,glibc,$(CC),-O0 -fno-omit-frame-pointer -w)
 $(eval $(call guest_rule,guest-cli,musl,$(MUSL_CC)))
 $(eval $(call guest_rule,guest-hostile,musl,$(MUSL_CC)))
 
-check-build: all $(UNIT) $(FUZZ) $(GUESTS)
+# A monitor that turns on its host: every guest's run begins with what it should not be able
+# to do (tests/turncoat/turncoat.c). Nothing of it is in the real one.
+$(B)/tests/turncoat/turncoat.o: tests/turncoat/turncoat.c | $(B)/uapi
+	$(dir)
+	$(Q)$(MUSL_CC) $(MON_FLAGS) $(DEPFLAGS) -c -o $@ $<
+
+$(B)/tests/turncoat/mayfly: $(B)/tests/turncoat/turncoat.o $(MON_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) -nostdlib -static-pie -Wl,-z,text,-z,noexecstack,-z,relro,-z,now -Wl,--wrap=run_guest -o $@ \
+		$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $^ $(MUSL_LIB)/libc.a \
+		$(shell $(CC) -print-libgcc-file-name) $(MUSL_LIB)/crtn.o
+	$(Q)ln -f $(addprefix $(B)/mayfly-,image backtrace daemon client) $(@D)
+
+TURNCOAT := $(if $(wildcard tests/turncoat/turncoat.c),$(B)/tests/turncoat/mayfly)
+$(TURNCOAT): all
+
+check-build: all $(UNIT) $(FUZZ) $(GUESTS) $(TURNCOAT)
 
 check: ## install what the tests need, build, run them all on this machine's KVM
 	@scripts/deps.sh build check
@@ -215,7 +266,7 @@ demo: ## install what is missing, build, boot a program in a virtual machine
 install: all ## install to PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/mayfly $(DESTDIR)$(PREFIX)/share/man/man1
 	install $(B)/mayfly $(DESTDIR)$(PREFIX)/bin
-	install $(B)/mayfly-image $(B)/mayfly-backtrace $(DESTDIR)$(PREFIX)/libexec/mayfly
+	install $(addprefix $(B)/mayfly-,image backtrace daemon client) $(DESTDIR)$(PREFIX)/libexec/mayfly
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean: ## remove what was built

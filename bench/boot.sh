@@ -29,18 +29,11 @@ done
 need "$MAYFLY" "$BENCH/boot" "$BENCH/hello"
 
 work=$(mktemp -d)
-dockerd=
 
 # Ends what was started, also after a failure or ^C, by its pid alone.
 cleanup() {
 	trap '' INT TERM
-	if [ -n "$dockerd" ]; then
-		kill "$dockerd" 2>/dev/null || true
-		wait "$dockerd" 2>/dev/null || true
-		# Its containers' mounts, should it have left any.
-		awk -v dir="$work/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo |
-			sort -r | while read -r mount; do umount "$mount" || true; done
-	fi
+	stop_dockerd "$work"
 	rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
@@ -58,15 +51,9 @@ add_first() {
 
 add_runc() {
 	local path
-	path=$(command -v runc) || { say "runc left out: not installed" && return; }
-	command -v jq >/dev/null || { say "runc left out: jq is not installed" && return; }
-	[ "$(id -u)" -eq 0 ] || { say "runc left out: not root" && return; }
-	mkdir -p "$work/bundle/rootfs"
-	cp "$BENCH/hello" "$work/bundle/rootfs/hello"
-	(cd "$work/bundle" && runc spec)
-	jq '.process.terminal = false | .process.args = ["/hello"]' "$work/bundle/config.json" \
-		>"$work/bundle/new"
-	mv "$work/bundle/new" "$work/bundle/config.json"
+	have_runc || return 0
+	path=$(command -v runc)
+	bundle "$work/bundle" "$BENCH/hello"
 	"$path" run --bundle "$work/bundle" "mayfly-bench-$$" >/dev/null 2>"$work/runc.log" ||
 		{ say "runc left out: $(tail -n 1 "$work/runc.log")" && return; }
 	subjects+=(';' "runc run,every=$((runs >= 20 ? runs / 20 : 1))"
@@ -74,24 +61,10 @@ add_runc() {
 }
 
 add_docker() {
-	local client host=unix://$work/docker.sock tries=0
-	client=$(command -v docker) || { say "docker left out: not installed" && return; }
-	command -v dockerd >/dev/null || { say "docker left out: no dockerd" && return; }
-	[ "$(id -u)" -eq 0 ] || { say "docker left out: not root" && return; }
-	# An engine of our own: nobody else's images, settings or containers are touched.
-	dockerd --iptables=false --bridge=none --data-root "$work/data" --exec-root "$work/exec" \
-		--host "$host" --pidfile "$work/docker.pid" >"$work/dockerd.log" 2>&1 &
-	dockerd=$!
-	until "$client" --host "$host" info >/dev/null 2>&1; do
-		if ! kill -0 "$dockerd" 2>/dev/null || [ $((tries += 1)) -gt 150 ]; then
-			say "docker left out: dockerd does not start: $(tail -n 1 "$work/dockerd.log")"
-			return
-		fi
-		sleep 0.2
-	done
-	tar -C "$BENCH" -c hello | "$client" --host "$host" import - mayfly-bench >/dev/null
+	start_dockerd "$work" || return 0
+	tar -C "$BENCH" -c hello | docker --host "$docker_host" import - mayfly-bench >/dev/null
 	subjects+=(';' "docker run --rm,every=$((runs >= 10 ? runs / 10 : 1))"
-		"$client" --host "$host" run --rm --network none mayfly-bench /hello)
+		"$(command -v docker)" --host "$docker_host" run --rm --network none mayfly-bench /hello)
 }
 
 add_first

@@ -11,8 +11,10 @@
 #include "cmd.h"
 #include "crash.h"
 #include "end.h"
+#include "jail.h"
 #include "options.h"
 #include "run.h"
+#include "run_pool.h"
 #include "stats.h"
 
 #define DEFAULT_MEMORY (64ull << 20)
@@ -31,14 +33,18 @@ static const char help[] =
 	"      --timeout TIME   end the VM after 500ms, 5s, 2m, ...; exit status 124\n"
 	"      --core FILE      if the program crashes, write a core file for gdb\n"
 	"      --strace         print every system call to stderr\n"
+	"      --pool           take a prepared VM of the daemon's, if one is running\n"
+	"      --socket PATH    of the daemon (for --pool and -d)\n"
+	"  -d, --detach         leave it to the daemon, print the VM's id ('mayfly start --help')\n"
+	"      --no-jail        leave the monitor unconfined, for debugging it\n"
 	"      --stats          print what the run took to stderr\n"
 	"      --help           this text\n";
 
 struct settings {
 	struct guest_options guest;
 	uint64_t timeout_ns;
-	const char *core;
-	bool stats;
+	const char *core, *socket;
+	bool stats, pool, no_jail;
 	char **env; /* what envp points to */
 	size_t nenv;
 };
@@ -103,10 +109,25 @@ static int env_file(struct settings *s, const char *path, struct err *err)
 	return ret;
 }
 
+/* Memory must be pages, more than nothing, and no more than this machine has. */
+static int check_memory(uint64_t *bytes, struct err *err)
+{
+	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (!*bytes)
+		return err_set(err, 0, "--memory 0: a VM needs memory");
+	if (*bytes > host)
+		return err_set(err, 0, "--memory %lluM is more than this machine's %lluM",
+			       (unsigned long long)(*bytes >> 20),
+			       (unsigned long long)(host >> 20));
+	*bytes = (*bytes + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1);
+	return 0;
+}
+
 /* Options. 1: help was printed; 0: go on; negative: message is in err or was printed. */
 static int parse(struct settings *s, int argc, char **argv, struct err *err)
 {
-	enum { ENV_FILE = 256, NAME, TIMEOUT, CORE, STRACE, STATS, HELP };
+	enum { ENV_FILE = 256, NAME, TIMEOUT, CORE, STRACE, STATS, POOL, SOCKET, NO_JAIL, HELP };
 	static const struct option options[] = {
 		{"memory", required_argument, NULL, 'm'},
 		{"env", required_argument, NULL, 'e'},
@@ -117,6 +138,9 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 		{"core", required_argument, NULL, CORE},
 		{"strace", no_argument, NULL, STRACE},
 		{"stats", no_argument, NULL, STATS},
+		{"pool", no_argument, NULL, POOL},
+		{"socket", required_argument, NULL, SOCKET},
+		{"no-jail", no_argument, NULL, NO_JAIL},
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
@@ -127,6 +151,8 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 		switch (opt) {
 		case 'm':
 			ret = option_size(optarg, &s->guest.memory_bytes, err);
+			if (!ret)
+				ret = check_memory(&s->guest.memory_bytes, err);
 			break;
 		case 'e':
 			ret = env_option(s, optarg, err);
@@ -160,6 +186,15 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 		case STATS:
 			s->stats = true;
 			break;
+		case POOL:
+			s->pool = true;
+			break;
+		case SOCKET:
+			s->socket = optarg;
+			break;
+		case NO_JAIL:
+			s->no_jail = true;
+			break;
 		case HELP:
 		case 'h':
 			fputs(help, stdout);
@@ -175,24 +210,13 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 	}
 	if (!ret && optind == argc)
 		ret = err_set(err, 0, "run needs an image; try 'mayfly run --help'");
+	if (!ret && s->pool && (s->core || s->stats || s->no_jail))
+		ret = err_set(err, 0,
+			      "--core, --stats and --no-jail are for a VM of one's own: leave out "
+			      "--pool");
 	s->guest.path = argv[optind];
 	s->guest.argv = argv + optind;
 	return ret;
-}
-
-/* Memory must be pages, more than nothing, and no more than this machine has. */
-static int check_memory(uint64_t *bytes, struct err *err)
-{
-	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-
-	if (!*bytes)
-		return err_set(err, 0, "--memory 0: a VM needs memory");
-	if (*bytes > host)
-		return err_set(err, 0, "--memory %lluM is more than this machine's %lluM",
-			       (unsigned long long)(*bytes >> 20),
-			       (unsigned long long)(host >> 20));
-	*bytes = (*bytes + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1);
-	return 0;
 }
 
 /* The program's end as an exit status; says what has to be said. */
@@ -224,33 +248,87 @@ static int conclude(const struct settings *s, const struct vm *vm, const struct 
 	return r->status;
 }
 
+/* In a VM of the daemon's. False: there is no daemon, so one of our own will do. */
+static bool in_pool(const struct settings *s, int *status)
+{
+	const struct run_pool_options options = {
+		.socket = s->socket,
+		.path = s->guest.path,
+		.argv = s->guest.argv,
+		.envp = s->guest.envp,
+		.cwd = s->guest.cwd,
+		.hostname = s->guest.hostname,
+		.memory_bytes = s->guest.memory_bytes,
+		.timeout_ns = s->timeout_ns,
+		.strace = s->guest.strace,
+	};
+	bool no_daemon = false;
+	struct err err = {0};
+
+	*status = run_pool(&options, &no_daemon, &err);
+	if (*status < 0 && !no_daemon)
+		*status = cmd_fail(&err);
+	return !no_daemon;
+}
+
+static int enter_jail(const struct settings *s, struct err *err)
+{
+	if (!s->no_jail)
+		return jail_self(s->core != NULL, err);
+	fputs("mayfly: warning: --no-jail: the monitor is not confined; a guest that breaks out of "
+	      "its VM has all your rights\n",
+	      stderr);
+	return 0;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	static struct host host;
 	static struct image image;
 	static char *no_env[] = {NULL};
-	struct settings s = {.guest = {.memory_bytes = DEFAULT_MEMORY, .stream = {0, 1, 2}}};
+	struct settings s = {.guest = {.stream = {0, 1, 2}}};
 	struct run_result result;
 	struct console console;
 	struct guest guest;
 	struct vm vm = {0};
 	struct err err = {0};
-	int ret = parse(&s, argc, argv, &err), status;
+	int ret, status;
 
+	if (run_is_detached(argc, argv)) {
+		argv[0] = "run-detached";
+		return cmd_client(argc, argv);
+	}
+	ret = parse(&s, argc, argv, &err);
 	if (ret > 0)
 		return 0;
 	s.guest.envp = s.env ? s.env : no_env;
-	if (ret || (ret = check_memory(&s.guest.memory_bytes, &err)))
+	if (ret)
 		return cmd_fail(&err);
-	if ((ret = vm.kvm = vm_open_kvm(&err)) < 0 || (ret = host_load(&host, vm.kvm, &err)) ||
+	if (s.pool && in_pool(&s, &status))
+		return status;
+	if (!s.guest.memory_bytes)
+		s.guest.memory_bytes = DEFAULT_MEMORY;
+	if ((ret = vm.kvm = vm_open_kvm(&err)) < 0 ||
+	    (ret = host_load(&host, vm.kvm, host_open_run_dir(), &err)) ||
 	    (ret = image_open(&image, s.guest.path, host.run_dir, &err)) ||
 	    (ret = vm_reserve_ram(&vm, s.guest.memory_bytes, &err)) ||
 	    (ret = guest_prepare(&guest, &vm, &host, &err)) ||
 	    (ret = guest_load(&guest, &vm, &host, &image, &s.guest, &err)) ||
-	    (ret = vm_create(&vm, &host, guest.kernel->lstar, &err)))
+	    (ret = vm_create(&vm, &host, guest.kernel->lstar, &err)) ||
+	    (ret = enter_jail(&s, &err)))
 		return cmd_fail(&err);
+	ret = guest_grow(&guest, &vm, 0);
+	if (ret) {
+		err_set(&err, -ret, "cannot give the VM the memory for %s", s.guest.path);
+		return cmd_fail(&err);
+	}
 	console_init(&console, &guest);
-	ret = run_guest(&vm, &guest, &console, s.timeout_ns, host.facts.tsc_khz, &result, &err);
+	ret = run_guest(&vm, &guest, &console,
+			&(struct run_options){
+				.timeout_ns = s.timeout_ns,
+				.tsc_khz = host.facts.tsc_khz,
+			},
+			&result, &err);
 	status = ret ? cmd_fail(&err) : conclude(&s, &vm, &guest, &console, &result);
 	if (s.stats)
 		stats_print(&vm, &guest, &console, &image, &host, &result);

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "console.h"
+#include "kick.h"
+
+#define RETRY_NS 4000000 /* for a sink that took nothing, and for what the other thread is at */
 
 static const uint32_t ring_bytes[NOXS_NSTREAMS] = {
 	NOXS_STDIN_BYTES,
@@ -24,29 +27,7 @@ static struct noxs_ring *ring(const struct console *c, int stream)
 
 void console_init(struct console *c, struct guest *guest)
 {
-	*c = (struct console){.guest = guest};
-}
-
-/* Bytes the guest has put into an output ring, or -EPROTO. */
-static int available(const struct console *c, int stream, struct err *err)
-{
-	/* Acquire: the bytes are there before the index says so. */
-	uint32_t tail = __atomic_load_n(&ring(c, stream)->tail, __ATOMIC_ACQUIRE);
-	uint32_t n = tail - c->head[stream];
-
-	if (n > ring_bytes[stream])
-		return err_set(err, EPROTO,
-			       "the guest broke its console: stream %d holds %u bytes of %u",
-			       stream, n, ring_bytes[stream]);
-	return (int)n;
-}
-
-bool console_pending(const struct console *c)
-{
-	struct err ignored;
-
-	return (!c->error[NOXS_STDOUT] && available(c, NOXS_STDOUT, &ignored)) ||
-	       (!c->error[NOXS_STDERR] && available(c, NOXS_STDERR, &ignored));
+	*c = (struct console){.guest = guest, .fd = {0, 1, 2}};
 }
 
 static void fail(struct console *c, int stream, int errnum)
@@ -56,6 +37,57 @@ static void fail(struct console *c, int stream, int errnum)
 			 __ATOMIC_RELEASE);
 }
 
+/* ---- output ---- */
+
+/* Bytes the guest has put into an output ring, or -EPROTO. */
+static int available(const struct console *c, int stream, struct err *err)
+{
+	/* Ours first: the other thread may move it on, and it never passes the guest's. */
+	uint32_t head = c->head[stream];
+	/* Acquire: the bytes are there before the index says so. */
+	uint32_t tail = __atomic_load_n(&ring(c, stream)->tail, __ATOMIC_ACQUIRE);
+	uint32_t n = tail - head;
+
+	if (!device_is_live(&c->front))
+		return 0;
+	if (n > ring_bytes[stream])
+		return err_set(err, EPROTO,
+			       "the guest broke its console: stream %d holds %u bytes of %u",
+			       stream, n, ring_bytes[stream]);
+	return (int)n;
+}
+
+bool console_holds(const struct console *c, int stream)
+{
+	struct err ignored;
+
+	return !c->error[stream] && available(c, stream, &ignored);
+}
+
+bool console_pending(const struct console *c)
+{
+	return console_holds(c, NOXS_STDOUT) || console_holds(c, NOXS_STDERR);
+}
+
+bool console_ask(struct console *c)
+{
+	struct noxs_console *page = &c->guest->control->console;
+
+	if (!device_is_live(&c->front) || !(c->front.features & NOXS_CONSOLE_DOORBELL))
+		return false;
+	c->asked++;
+	for (int s = NOXS_STDOUT; s <= NOXS_STDERR; s++)
+		__atomic_store_n(&page->wake[s], c->asked, __ATOMIC_RELAXED);
+	/* The guest sees that it is to ring, or we see what it has written before that. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return true;
+}
+
+bool console_close(struct console *c)
+{
+	return !atomic_exchange_explicit(&c->busy, true, memory_order_acquire);
+}
+
 static void consumed(struct console *c, int stream, uint32_t n)
 {
 	c->head[stream] += n;
@@ -63,51 +95,90 @@ static void consumed(struct console *c, int stream, uint32_t n)
 	__atomic_store_n(&ring(c, stream)->head, c->head[stream], __ATOMIC_RELEASE);
 }
 
-static int drain(struct console *c, int stream, struct err *err)
+/* Passes on what it can of n bytes: how many, 0 if none now, or -errno of the stream. */
+static ssize_t pass_on(struct console *c, int stream, const uint8_t *data, size_t n, bool guard)
+{
+	struct pollfd p = {.fd = c->fd[stream], .events = POLLOUT};
+	ssize_t done;
+
+	if (c->put)
+		return c->put(c->put_arg, stream, data, n);
+	if (p.fd < 0)
+		return -EBADF;
+	if (poll(&p, 1, 0) <= 0)
+		return 0;
+	/* A pipe that polls writable takes PIPE_BUF bytes without blocking, no more; and not even
+	 * those if somebody else writes to it between the two calls. */
+	if (guard)
+		kick_guard();
+	done = write(p.fd, data, n < PIPE_BUF ? n : PIPE_BUF);
+	if (done < 0)
+		done = errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (guard)
+		kick_unguard();
+	return done;
+}
+
+static int drain(struct console *c, int stream, bool guard, struct err *err)
 {
 	int moved = 0;
 
 	for (;;) {
 		int n = available(c, stream, err);
 		uint32_t at = c->head[stream] & (ring_bytes[stream] - 1);
-		struct pollfd p = {.fd = stream, .events = POLLOUT};
 		ssize_t done;
 
 		if (n <= 0)
 			return n < 0 ? n : moved;
 		if (c->error[stream]) {
-			if (stream == NOXS_STDOUT)
-				c->bytes_lost += (uint64_t)n;
+			c->bytes_lost += (uint64_t)n;
 			consumed(c, stream, (uint32_t)n);
 			continue;
 		}
-		/* A pipe that polls writable takes PIPE_BUF bytes without blocking, no more. */
-		if ((uint32_t)n > PIPE_BUF)
-			n = PIPE_BUF;
 		if ((uint32_t)n > ring_bytes[stream] - at)
 			n = (int)(ring_bytes[stream] - at);
-		if (poll(&p, 1, 0) <= 0)
-			return moved;
-		done = write(stream, c->guest->ring[stream] + at, (size_t)n);
-		if (done < 0 && (errno == EAGAIN || errno == EINTR))
-			return moved;
+		done = pass_on(c, stream, c->guest->ring[stream] + at, (size_t)n, guard);
 		if (done < 0) {
-			fail(c, stream, errno);
+			fail(c, stream, (int)-done);
 			continue;
 		}
+		if (!done)
+			return moved;
 		consumed(c, stream, (uint32_t)done);
-		c->bytes_out += (uint64_t)done;
+		c->bytes[stream] += (uint64_t)done;
 		moved += (int)done;
 	}
 }
 
+/* Both streams, if the other thread is not at it. */
+static int drain_both(struct console *c, bool guard, struct err *err)
+{
+	int out, more = 0;
+
+	/* Acquire and release: each sees what the other did to head, error and the sink. */
+	if (atomic_exchange_explicit(&c->busy, true, memory_order_acquire))
+		return 0;
+	out = device_look(&c->front, &c->guest->control->console.front, DEVICE_CONSOLE_FEATURES,
+			  "console", err);
+	if (!out)
+		out = drain(c, NOXS_STDOUT, guard, err);
+	if (out >= 0)
+		more = drain(c, NOXS_STDERR, guard, err);
+	atomic_store_explicit(&c->busy, false, memory_order_release);
+	return out < 0 ? out : more < 0 ? more : out + more;
+}
+
 int console_drain(struct console *c, struct err *err)
 {
-	int out = drain(c, NOXS_STDOUT, err);
-	int more = out < 0 ? out : drain(c, NOXS_STDERR, err);
-
-	return more < 0 ? more : out + more;
+	return drain_both(c, true, err);
 }
+
+int console_drain_aside(struct console *c, struct err *err)
+{
+	return drain_both(c, false, err);
+}
+
+/* ---- input ---- */
 
 /* Bytes of input the guest has not taken yet, or -EPROTO. */
 static int unread(const struct console *c, struct err *err)
@@ -120,40 +191,80 @@ static int unread(const struct console *c, struct err *err)
 	return (int)n;
 }
 
+/* Where the next input goes: the ring's free part in one or two pieces. Bytes, or -EPROTO. */
+static int input_room(const struct console *c, struct iovec iov[2], struct err *err)
+{
+	uint32_t at = c->tail & (NOXS_STDIN_BYTES - 1), room, first;
+	int used = unread(c, err);
+
+	if (used < 0)
+		return used;
+	room = NOXS_STDIN_BYTES - (uint32_t)used;
+	first = room < NOXS_STDIN_BYTES - at ? room : NOXS_STDIN_BYTES - at;
+	iov[0] = (struct iovec){c->guest->ring[NOXS_STDIN] + at, first};
+	iov[1] = (struct iovec){c->guest->ring[NOXS_STDIN], room - first};
+	return (int)room;
+}
+
+static void given(struct console *c, size_t n)
+{
+	c->tail += (uint32_t)n;
+	c->bytes[NOXS_STDIN] += n;
+	/* Release: the bytes are there before the guest sees that they are. */
+	__atomic_store_n(&ring(c, NOXS_STDIN)->tail, c->tail, __ATOMIC_RELEASE);
+}
+
+size_t console_give(struct console *c, const void *data, size_t n)
+{
+	struct err ignored;
+	struct iovec iov[2];
+	int room = input_room(c, iov, &ignored);
+	size_t first;
+
+	if (room <= 0 || c->eof)
+		return 0;
+	if (n > (size_t)room)
+		n = (size_t)room;
+	first = n < iov[0].iov_len ? n : iov[0].iov_len;
+	memcpy(iov[0].iov_base, data, first);
+	memcpy(iov[1].iov_base, (const char *)data + first, n - first);
+	given(c, n);
+	return n;
+}
+
+void console_end_input(struct console *c)
+{
+	c->eof = true;
+	__atomic_store_n(&c->guest->control->console.eof, 1, __ATOMIC_RELEASE);
+}
+
 /* Reads what stdin has into the ring; only called when the guest asked for input. */
 static int fill(struct console *c, struct err *err)
 {
-	struct noxs_ring *r = ring(c, NOXS_STDIN);
-	int used = unread(c, err);
-	uint32_t at = c->tail & (NOXS_STDIN_BYTES - 1), room = NOXS_STDIN_BYTES - (uint32_t)used;
+	struct iovec iov[2];
+	int room = input_room(c, iov, err);
 	ssize_t n;
 
-	if (used < 0 || !room)
-		return used < 0 ? used : 0;
-	struct iovec iov[2] = {
-		{c->guest->ring[NOXS_STDIN] + at, room},
-		{c->guest->ring[NOXS_STDIN], 0},
-	};
-	if (room > NOXS_STDIN_BYTES - at) {
-		iov[0].iov_len = NOXS_STDIN_BYTES - at;
-		iov[1].iov_len = room - iov[0].iov_len;
-	}
-	n = readv(STDIN_FILENO, iov, 2);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n <= 0) {
-		/* A read error ends the input too; the guest is told which it was. */
-		if (n < 0)
-			fail(c, NOXS_STDIN, errno);
-		c->eof = true;
-		__atomic_store_n(&c->guest->control->console.eof, 1, __ATOMIC_RELEASE);
+	if (room <= 0)
+		return room;
+	kick_guard(); /* whoever else reads it may have been quicker */
+	n = readv(c->fd[NOXS_STDIN], iov, 2);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		kick_unguard();
 		return 0;
 	}
-	c->tail += (uint32_t)n;
-	c->bytes_in += (uint64_t)n;
-	__atomic_store_n(&r->tail, c->tail, __ATOMIC_RELEASE);
+	/* A read error ends the input too; the guest is told which it was. */
+	if (n < 0)
+		fail(c, NOXS_STDIN, errno);
+	kick_unguard();
+	if (n <= 0)
+		console_end_input(c);
+	else
+		given(c, (size_t)n);
 	return 0;
 }
+
+/* ---- waiting ---- */
 
 /* Those of events that are there, or -EPROTO. */
 static int ready(const struct console *c, uint32_t events, struct err *err)
@@ -183,40 +294,58 @@ static int64_t now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, const sigset_t *mask,
-		 struct err *err)
+/* What to wait for besides time. Returns true where time alone tells: a sink's room, or output
+ * that the other thread has in hand. */
+static bool interests(const struct console *c, uint32_t events, int other, struct pollfd *p)
+{
+	bool later = false;
+
+	for (int s = 0; s < NOXS_NSTREAMS; s++) {
+		bool want =
+			s == NOXS_STDIN ? (events & NOXS_EV_STDIN) && !c->eof : console_holds(c, s);
+
+		if (want && s != NOXS_STDIN && (c->put || c->busy)) {
+			later = true;
+			want = false;
+		}
+		p[s] = (struct pollfd){
+			.fd = want ? c->fd[s] : -1,
+			.events = s == NOXS_STDIN ? POLLIN : POLLOUT,
+		};
+	}
+	p[NOXS_NSTREAMS] = (struct pollfd){.fd = other, .events = POLLIN};
+	return later;
+}
+
+int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, int other,
+		 const sigset_t *mask, struct err *err)
 {
 	int64_t deadline = -1, now = now_ns();
 
 	/* The guest chose it: a sum that overflows is no deadline. */
 	if (timeout_ns >= 0 && timeout_ns <= INT64_MAX - now)
 		deadline = now + timeout_ns;
+	if (events & NOXS_EV_STDIN && c->fd[NOXS_STDIN] < 0 && !c->input_open && !c->eof)
+		console_end_input(c);
 
-	for (;;) {
+	for (bool looked = false;; looked = true) {
 		int ret = console_drain(c, err), is = ret < 0 ? ret : ready(c, events, err);
-		struct timespec t, *tp = NULL;
-		struct pollfd p[NOXS_NSTREAMS];
+		struct pollfd p[NOXS_NSTREAMS + 1];
+		int64_t left = -1;
+		struct timespec t;
 
 		if (is)
 			return is;
-		for (int s = 0; s < NOXS_NSTREAMS; s++) {
-			bool want = s == NOXS_STDIN ? (events & NOXS_EV_STDIN) && !c->eof
-						    : !c->error[s] && available(c, s, err) > 0;
-
-			p[s] = (struct pollfd){
-				.fd = want ? s : -1,
-				.events = s == NOXS_STDIN ? POLLIN : POLLOUT,
-			};
-		}
-		if (deadline >= 0) {
-			int64_t left = deadline - now_ns();
-
-			if (left <= 0)
+		if (deadline >= 0 && (left = deadline - now_ns()) <= 0) {
+			if (looked)
 				return 0;
-			t = (struct timespec){left / 1000000000, left % 1000000000};
-			tp = &t;
+			left = 0; /* no time to wait; but what is there is there */
 		}
-		if (ppoll(p, NOXS_NSTREAMS, tp, mask) < 0)
+		if (interests(c, events, other, p) && (left < 0 || left > RETRY_NS))
+			left = RETRY_NS;
+		t = (struct timespec){left / 1000000000, left % 1000000000};
+		kick_timer_off(); /* no tick is needed meanwhile */
+		if (ppoll(p, NOXS_NSTREAMS + 1, left < 0 ? NULL : &t, mask) < 0)
 			return errno == EINTR ? -EINTR
 					      : err_set(err, errno, "cannot wait for the console");
 		if (p[NOXS_STDIN].revents) {
@@ -224,5 +353,7 @@ int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, const s
 			if (ret < 0)
 				return ret;
 		}
+		if (p[NOXS_NSTREAMS].revents)
+			return CONSOLE_EV_OTHER;
 	}
 }

@@ -104,11 +104,12 @@ static void report_trace(FILE *out, struct crash *c, bool traced, const struct e
 		fprintf(out, "  (addresses only: %s)\n", err->message);
 }
 
-static void report_program(FILE *out, struct crash *c)
+static void report_program(FILE *out, struct crash *c, bool names)
 {
 	const bool raised = c->crash.kind == NOXS_CRASH_SIGNAL;
 	struct err err = {0};
 	bool traced =
+		names &&
 		!crash_backtrace(&c->src, c->program, c->base, c->trace, sizeof(c->trace), &err) &&
 		c->trace[0];
 
@@ -137,10 +138,10 @@ static void kernel_registers(struct crash *c)
 	r->rip = frame[1];
 }
 
-static void report_kernel(FILE *out, struct crash *c)
+static void report_kernel(FILE *out, struct crash *c, bool names)
 {
 	char elf[PATH_MAX + sizeof(KERNEL_ELF)];
-	ssize_t n = readlink("/proc/self/exe", elf, PATH_MAX);
+	ssize_t n = names ? readlink("/proc/self/exe", elf, PATH_MAX) : 0;
 	struct err err = {0};
 	bool traced = false;
 
@@ -177,7 +178,7 @@ static void save_core(FILE *out, struct crash *c, const char *path)
 }
 
 static void collect(struct crash *c, const struct vm *vm, const struct guest *guest,
-		    const struct run_result *result, const char *path)
+		    const struct run_result *result, const char *path, bool names)
 {
 	const struct noxs_kernel *kernel = guest->kernel;
 
@@ -185,7 +186,7 @@ static void collect(struct crash *c, const struct vm *vm, const struct guest *gu
 	c->crash = result->crash;
 	c->crash.signal = (uint32_t)result->signal;
 	c->base = guest->image_base;
-	if (!realpath(path, c->program))
+	if (!names || !realpath(path, c->program))
 		snprintf(c->program, sizeof(c->program), "%s", path);
 	c->src = (struct core_source){
 		.ram = &vm->ram,
@@ -199,39 +200,53 @@ static void collect(struct crash *c, const struct vm *vm, const struct guest *gu
 	c->crash.regs.rip = crash_own_rip(&c->src);
 }
 
-int crash_report(const struct vm *vm, const struct guest *guest, const struct run_result *result,
-		 const char *path, const char *core)
+int crash_text(const struct vm *vm, const struct guest *guest, const struct run_result *result,
+	       const char *path, bool names, const char *core, char **text)
 {
 	static struct crash c;
 	const bool kernel = result->crash.kind == NOXS_CRASH_KERNEL;
 	const int status = kernel ? ERR_EXIT_SELF : 128 + result->signal;
-	char *text = NULL;
+	bool memory = result->signal == SIGKILL && result->crash.kind == NOXS_CRASH_SIGNAL &&
+		      result->crash.si_code == SI_KERNEL;
 	size_t bytes = 0;
 	FILE *out;
 
-	if (result->signal == SIGKILL && result->crash.kind == NOXS_CRASH_SIGNAL &&
-	    result->crash.si_code == SI_KERNEL) {
-		fprintf(stderr,
-			"mayfly: guest ran out of memory (%llu MiB): give it more with --memory\n",
-			(unsigned long long)(vm->ram.bytes >> 20));
+	*text = NULL;
+	if (!kernel && !memory && !crash_signal_name((uint32_t)result->signal))
 		return status;
-	}
-	if (!kernel && !crash_signal_name((uint32_t)result->signal))
-		return status;
-	signal(SIGXFSZ, SIG_IGN); /* RLIMIT_FSIZE holds for memory files, too: EFBIG instead */
-	collect(&c, vm, guest, result, path);
-	/* In one piece: others write to stderr, too. */
-	out = open_memstream(&text, &bytes);
+	out = open_memstream(text, &bytes);
 	if (!out)
 		return status;
-	if (kernel)
-		report_kernel(out, &c);
-	else
-		report_program(out, &c);
-	if (core)
-		save_core(out, &c, core);
-	if (!fclose(out))
-		fwrite(text, 1, bytes, stderr);
+	if (memory) {
+		fprintf(out,
+			"mayfly: guest ran out of memory (%llu MiB): give it more with --memory\n",
+			(unsigned long long)(vm->ram.bytes >> 20));
+	} else {
+		signal(SIGXFSZ, SIG_IGN); /* RLIMIT_FSIZE holds for memory files, too */
+		collect(&c, vm, guest, result, path, names);
+		if (kernel)
+			report_kernel(out, &c, names);
+		else
+			report_program(out, &c, names);
+		if (core)
+			save_core(out, &c, core);
+	}
+	if (fclose(out)) {
+		free(*text);
+		*text = NULL;
+	}
+	return status;
+}
+
+int crash_report(const struct vm *vm, const struct guest *guest, const struct run_result *result,
+		 const char *path, const char *core)
+{
+	char *text;
+	int status = crash_text(vm, guest, result, path, true, core, &text);
+
+	/* In one piece: others write to stderr, too. */
+	if (text)
+		fputs(text, stderr);
 	free(text);
 	return status;
 }

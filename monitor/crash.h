@@ -3,6 +3,7 @@
 #ifndef MAYFLY_CRASH_H
 #define MAYFLY_CRASH_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "core.h"
@@ -16,6 +17,14 @@
  */
 int crash_report(const struct vm *vm, const struct guest *guest, const struct run_result *result,
 		 const char *path, const char *core);
+
+/*
+ * The same as text: *text is the caller's to free, or NULL where there is nothing to say.
+ * names: have the helper name functions and lines; false in a jail, where nothing can be
+ * opened or executed: then there are addresses.
+ */
+int crash_text(const struct vm *vm, const struct guest *guest, const struct run_result *result,
+	       const char *path, bool names, const char *core, char **text);
 
 /* ---- crash_text.c: words ---- */
 

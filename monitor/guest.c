@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "device.h"
 #include "guest.h"
 #include "x86_machine.h"
 
@@ -103,7 +104,7 @@ int guest_map_file(const struct gmem *ram, uint64_t gpa, uint64_t bytes, int fd,
 }
 
 /* The kernel's text, shared through the page cache of our own executable. */
-static int map_kernel_text(const struct gmem *ram, const struct guest_layout *l)
+static int map_kernel_text(const struct gmem *ram, const struct guest_layout *l, int exe)
 {
 	extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 	const Elf64_Phdr *ph =
@@ -116,12 +117,13 @@ static int map_kernel_text(const struct gmem *ram, const struct guest_layout *l)
 		if (ph[i].p_type != PT_LOAD || vaddr < ph[i].p_vaddr ||
 		    vaddr - ph[i].p_vaddr >= ph[i].p_filesz)
 			continue;
-		fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+		fd = exe >= 0 ? exe : open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return -errno;
 		ret = guest_map_file(ram, l->ktext, l->ktext_bytes, fd,
 				     vaddr - ph[i].p_vaddr + ph[i].p_offset);
-		close(fd);
+		if (exe < 0)
+			close(fd);
 		return ret;
 	}
 	return -ENOEXEC;
@@ -195,12 +197,12 @@ static void fill_page(struct noxs_page *page, const struct guest_layout *l, cons
 	page->tables_gpa = l->spare;
 	page->tables_bytes = SPARE_TABLES;
 	page->stack_mapped = l->stack_end - GUEST_STACK_BYTES;
+	page->rsp = l->stack_top; /* where a parked kernel expects the program's */
 	page->xsave_bytes = host->facts.xsave_bytes;
 	page->xcr0 = host->facts.xcr0;
 	page->pid = 1;
 	page->umask = 022;
-	page->device[page->ndevices++] = (struct noxs_device){.type = NOXS_DEV_CONSOLE};
-	page->device[page->ndevices++] = (struct noxs_device){.type = NOXS_DEV_POWER, .id = 1};
+	device_offer(page);
 }
 
 int guest_prepare(struct guest *guest, struct vm *vm, const struct host *host, struct err *err)
@@ -222,7 +224,7 @@ int guest_prepare(struct guest *guest, struct vm *vm, const struct host *host, s
 			"%lluM",
 			(unsigned long long)(ram->bytes >> 10),
 			(unsigned long long)((l->image - NOXS_GPA_RAM + (1 << 20) - 1) >> 20));
-	ret = map_kernel_text(ram, l);
+	ret = map_kernel_text(ram, l, host->exe);
 	if (ret)
 		return err_set(err, -ret, "cannot map the library kernel into the guest's memory");
 	/* One call for the pages that will be touched: cheaper than a fault each. */

@@ -63,6 +63,13 @@ int guest_prepare(struct guest *guest, struct vm *vm, const struct host *host, s
 int guest_load(struct guest *guest, struct vm *vm, const struct host *host,
 	       const struct image *image, const struct guest_options *options, struct err *err);
 
+/*
+ * guest_grow: lets the guest use at least bytes of its free RAM, and tells it how much there
+ * is now. After guest_load and vm_create with 0: what a program begins with.
+ * 0 or -errno; the guest sees what it got.
+ */
+int guest_grow(struct guest *guest, struct vm *vm, uint64_t bytes);
+
 /* ---- between guest.c and guest_load.c ---- */
 
 /* A file's bytes in place of anonymous RAM. 0 or -errno. */

@@ -128,7 +128,7 @@ static int ask_kvm(struct host_facts *f, int kvm, struct err *err)
 	return cpuid_filter(cpuid, &f->xcr0, &f->xsave_bytes, err);
 }
 
-int host_load(struct host *host, int kvm, struct err *err)
+int host_load(struct host *host, int kvm, int run_dir, struct err *err)
 {
 	struct host_facts *f = &host->facts;
 	int64_t boot = boot_time();
@@ -137,7 +137,8 @@ int host_load(struct host *host, int kvm, struct err *err)
 
 	_Static_assert(sizeof(struct kvm_cpuid_entry2) == sizeof(f->cpuid.entries[0]), "its size");
 	_Static_assert(offsetof(struct kvm_cpuid2, entries) == 8, "its head");
-	host->run_dir = host_open_run_dir();
+	host->run_dir = run_dir;
+	host->exe = -1;
 	if (fstat(kvm, &st))
 		return err_set(err, errno, "cannot examine /dev/kvm");
 	host->reaps = end_orphans_are_reaped(host->run_dir);

@@ -35,6 +35,7 @@ struct host_facts {
 
 struct host {
 	int run_dir; /* descriptor of the run directory, or -1: nothing is kept */
+	int exe;     /* descriptor of our own executable, or -1: it is opened where needed */
 	bool reaps;  /* orphans are reaped here: see end.h */
 	struct host_facts facts;
 };
@@ -47,7 +48,8 @@ const char *host_run_dir(void);
  * it cannot be had or belongs to somebody else: then nothing is cached. */
 int host_open_run_dir(void);
 
-/* Fills host for the open /dev/kvm: from the run directory, or by asking KVM. */
-int host_load(struct host *host, int kvm, struct err *err);
+/* Fills host for the open /dev/kvm: from the run directory (run_dir, -1: none), or by asking
+ * KVM. */
+int host_load(struct host *host, int kvm, int run_dir, struct err *err);
 
 #endif

@@ -117,7 +117,7 @@ int prepared_check(const struct prepared_header *h, uint64_t file_bytes)
 	return 0;
 }
 
-static int read_head(struct image *image, const char *path, struct err *err)
+int image_head(struct image *image, const char *path, struct err *err)
 {
 	struct stat st;
 
@@ -140,7 +140,7 @@ static bool from_cache(struct image *image, const struct stat *st, int run_dir)
 	image->fd = openat(run_dir, key, O_RDONLY | O_CLOEXEC);
 	if (image->fd < 0)
 		return false;
-	if (!read_head(image, key, &ignored)) {
+	if (!image_head(image, key, &ignored)) {
 		image->cached = true;
 		return true;
 	}
@@ -179,7 +179,7 @@ static int prepare(struct image *image, const char *path, int elf, int run_dir, 
 		err->message[0] = 0;
 		return -ENOEXEC;
 	}
-	return read_head(image, path, err);
+	return image_head(image, path, err);
 }
 
 /* What /proc/self/exe is to show. */

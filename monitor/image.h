@@ -20,6 +20,9 @@ struct image {
  * such file, 126 cannot run. */
 int image_open(struct image *image, const char *path, int run_dir, struct err *err);
 
+/* Reads and checks the header of the prepared image that image->fd is. path: for messages. */
+int image_head(struct image *image, const char *path, struct err *err);
+
 /* Checks a prepared image's header, which is not trusted: 0 or -EINVAL. file_bytes is the
  * length of the file that it came from. */
 int prepared_check(const struct prepared_header *h, uint64_t file_bytes);

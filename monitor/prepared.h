@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define PREPARED_MAGIC        0x3170666d /* "mfp1" */
-#define PREPARED_VERSION      1u
+#define PREPARED_VERSION      2u
 #define PREPARED_HEADER_BYTES 4096u
 #define PREPARED_MAX_SEGMENTS 16u
 

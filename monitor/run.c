@@ -2,59 +2,46 @@
 /*
  * run.c: the run loop.
  *
- * One thread does all of it. While the guest computes, nothing here runs but a tick: a
- * timer signal makes KVM_RUN return, output is passed on, time limits and signals are
- * looked at. The first tick comes after 4 ms, so a short program never sees one; ticks
- * get rarer while there is nothing to do.
+ * One thread does it. While the guest computes, nothing here runs but a tick: a timer
+ * signal makes KVM_RUN return, output is passed on, time limits, messages and signals are
+ * looked at. The first tick comes after 4 ms, so a short program never sees one. Ticks get
+ * rarer while there is nothing to do, and rarer still where the guest rings for its output
+ * (doorbell.h).
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/time.h>
 #include <time.h>
 #include <x86intrin.h>
 
-#include <linux/kvm.h>
-
+#include "doorbell.h"
+#include "kick.h"
+#include "power.h"
 #include "run.h"
-#include "x86_machine.h"
+#include "vcpu.h"
 
 #define MS            1000000ull
 #define FIRST_TICK_NS (4 * MS)
 #define LAST_TICK_NS  (64 * MS)
-#define RETRY_TICK_NS (1 * MS) /* the guest was in its kernel: preempt it a bit later */
+#define RUNG_TICK_NS  (1000 * MS) /* the last one where the guest rings for its output */
+#define RETRY_TICK_NS (1 * MS)    /* the guest was in its kernel: preempt it a bit later */
 
-/* What signals do to us is only this: leave a mark and end KVM_RUN. */
-static volatile sig_atomic_t got_signal[NSIG];
-static volatile sig_atomic_t got_any;
-static struct kvm_run *volatile kick_run;
-
-static void on_signal(int sig)
-{
-	got_signal[sig] = 1;
-	got_any = 1;
-	/* If it comes between the loop's last look and KVM_RUN, that returns at once. */
-	kick_run->immediate_exit = 1;
-}
-
-static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-
-struct loop {
+struct run {
 	struct vm *vm;
 	struct guest *guest;
 	struct console *console;
+	const struct run_options *options;
 	struct run_result *result;
 	struct err *err;
-	uint64_t deadline_ns; /* monotonic; 0: none */
+	struct power power;
+	uint64_t start_ns, deadline_ns; /* monotonic; deadline 0: none */
 	uint64_t tick_ns;
-	uint32_t requests; /* made to the power device */
-	uint32_t tsc_khz;
 	sigset_t open_mask;
 	bool done;
+	bool is_long;  /* it has run for a tick, or slept */
+	bool watching; /* the port's messages end KVM_RUN */
+	bool held;     /* the guest is, and `suspended` has told it */
 };
 
 static uint64_t now_ns(void)
@@ -65,354 +52,412 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
-static void catch_signals(struct kvm_run *run)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-	struct sigaction act = {.sa_handler = on_signal};
-	sigset_t alarm_set;
-
-	kick_run = run;
-	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++) {
-		struct sigaction old;
-
-		/* What the caller ignores (nohup) stays ignored. */
-		sigaction(forwarded[i], &act, &old);
-		if (old.sa_handler == SIG_IGN)
-			sigaction(forwarded[i], &old, NULL);
-	}
-	sigaction(SIGALRM, &act, NULL);
-	/* Ticks and the time limit come by it, whatever the caller blocked. */
-	sigemptyset(&alarm_set);
-	sigaddset(&alarm_set, SIGALRM);
-	sigprocmask(SIG_UNBLOCK, &alarm_set, NULL);
-	/* Output that cannot be written is an error for the guest, not the end of us. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	return a && a < b ? a : b; /* 0: none */
 }
 
-/* The guest has ended. What is left (reports, helpers) may take time: a signal ends it. */
-static void release_signals(void)
+static void arm_tick(struct run *r, uint64_t tick_ns)
 {
-	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++) {
-		struct sigaction now;
+	uint64_t timer = r->guest->control->power.timer_ns, hold = power_next_ns(&r->power);
+	uint64_t now, at;
 
-		sigaction(forwarded[i], NULL, &now);
-		if (now.sa_handler == on_signal)
-			signal(forwarded[i], SIG_DFL);
-	}
-}
-
-static void arm_tick(struct loop *l)
-{
-	uint64_t ns = l->tick_ns, timer = l->guest->control->power.timer_ns, now = 0;
-
-	if (l->deadline_ns || timer)
-		now = now_ns();
-	if (l->deadline_ns && l->deadline_ns < now + ns)
-		ns = l->deadline_ns > now ? l->deadline_ns - now : 1;
-	/* The guest's own timer, but not more often than we would retry. */
-	if (timer && timer < now + ns)
-		ns = timer > now + RETRY_TICK_NS ? timer - now : RETRY_TICK_NS;
-	ns += 999; /* never 0: that would disarm it */
-	setitimer(ITIMER_REAL,
-		  &(struct itimerval){.it_value = {(time_t)(ns / 1000000000ull),
-						   (suseconds_t)(ns % 1000000000ull / 1000)}},
-		  NULL);
-}
-
-static void end(struct loop *l, enum run_end how)
-{
-	l->result->end = how;
-	l->done = true;
-}
-
-/* Asks the guest to take a signal, if its program has a handler; otherwise it is the end. */
-static void pass_signal(struct loop *l, int sig)
-{
-	struct noxs_power *power = &l->guest->control->power;
-
-	if (sig == SIGINT || sig == SIGQUIT || sig == SIGTERM || sig == SIGHUP || sig == SIGUSR1 ||
-	    sig == SIGUSR2) {
-		if (power->handled >> (sig - 1) & 1) {
-			uint32_t request = ++l->requests << 8 | (uint32_t)sig;
-
-			__atomic_store_n(&power->request, request, __ATOMIC_RELEASE);
-			return;
-		}
-		l->result->signal = sig;
-		end(l, RUN_SIGNAL);
-	}
-}
-
-/* Signals and the time limit. Returns true if the guest is to be told something. */
-static bool look_around(struct loop *l)
-{
-	struct noxs_power *power = &l->guest->control->power;
-	uint64_t timer;
-
-	got_any = 0;
-	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
-		if (got_signal[forwarded[i]]) {
-			got_signal[forwarded[i]] = 0;
-			pass_signal(l, forwarded[i]);
-		}
-	if (l->deadline_ns && !l->done && now_ns() >= l->deadline_ns)
-		end(l, RUN_TIMEOUT);
-	timer = power->timer_ns;
-	return power->request != power->ack || (timer && now_ns() >= timer);
-}
-
-/* Makes a computing program enter its kernel: rip moves to the preempt entry. */
-static bool preempt(struct loop *l)
-{
-	struct kvm_regs regs;
-
-	if (vm_ioctl(l->vm, l->vm->vcpu, KVM_GET_REGS, (unsigned long)&regs) < 0)
-		return false;
-	if (regs.rip >= NOXS_GVA_KERNEL)
-		return false;
-	l->guest->control->power.resume_rip = regs.rip;
-	regs.rip = l->guest->kernel->preempt;
-	return vm_ioctl(l->vm, l->vm->vcpu, KVM_SET_REGS, (unsigned long)&regs) >= 0;
-}
-
-/* KVM_RUN came back for a signal of ours. */
-static int kicked(struct loop *l)
-{
-	bool tick = got_signal[SIGALRM], tell;
-	int moved;
-
-	l->vm->counters.kicks++;
-	l->vm->run->immediate_exit = 0;
-	got_signal[SIGALRM] = 0;
-	tell = look_around(l);
-	if (l->done)
-		return 0;
-	moved = console_drain(l->console, l->err);
-	if (moved < 0)
-		return moved;
-	if (moved)
-		l->tick_ns = FIRST_TICK_NS;
-	else if (tick && l->tick_ns < LAST_TICK_NS)
-		l->tick_ns *= 2;
-	if (tell && !preempt(l)) {
-		uint64_t usual = l->tick_ns;
-
-		l->tick_ns = RETRY_TICK_NS;
-		arm_tick(l);
-		l->tick_ns = usual;
-	} else {
-		arm_tick(l);
-	}
-	return 0;
-}
-
-/* Blocks our signals (the mask as it was is for ppoll), or lets them in again. */
-static void hold_signals(struct loop *l, bool hold)
-{
-	sigset_t set;
-
-	if (!hold) {
-		sigprocmask(SIG_SETMASK, &l->open_mask, NULL);
+	if (!r->deadline_ns && !timer && !hold) {
+		kick_timer(tick_ns);
 		return;
 	}
-	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
-	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
-		sigaddset(&set, forwarded[i]);
-	sigprocmask(SIG_BLOCK, &set, &l->open_mask);
+	now = now_ns();
+	at = earlier(r->deadline_ns, earlier(hold, now + tick_ns));
+	/* The guest's own timer, but not more often than we would retry. */
+	if (timer && timer < at)
+		at = timer > now + RETRY_TICK_NS ? timer : earlier(at, now + RETRY_TICK_NS);
+	kick_timer(at > now ? at - now : 1);
 }
 
-static int wait_for_guest(struct loop *l)
+static void end(struct run *r, enum run_end how)
 {
-	/* Copied once: the guest could change it while we look. */
-	struct noxs_wait wait = l->guest->control->wait;
-	int ret;
+	if (r->done)
+		return;
+	r->result->end = how;
+	if (!r->result->end_tsc)
+		r->result->end_tsc = __rdtsc();
+	r->done = true;
+}
 
-	wait.events &= NOXS_EV_STDIN | NOXS_EV_STDOUT | NOXS_EV_STDERR; /* no others are its */
-	l->vm->counters.waits++;
-	/* From the look at the signals to ppoll none may slip through. */
-	hold_signals(l, true);
+/* ---- what comes from outside ---- */
+
+void run_signal(struct run *r, int sig)
+{
+	if (!power_signal(&r->power, sig) || r->done)
+		return;
+	r->result->signal = sig;
+	end(r, RUN_SIGNAL);
+}
+
+void run_shutdown(struct run *r)
+{
+	if (!power_shutdown(&r->power) || r->done)
+		return;
+	r->result->signal = SIGTERM;
+	end(r, RUN_SIGNAL);
+}
+
+static void tell_suspended(struct run *r, bool held)
+{
+	if (r->held == held)
+		return;
+	r->held = held;
+	if (r->options->suspended)
+		r->options->suspended(r->options->arg, held);
+}
+
+void run_suspend(struct run *r, bool suspend)
+{
+	if (r->power.suspend == suspend && r->held == suspend && r->options->suspended)
+		r->options->suspended(r->options->arg, suspend); /* it is so already */
+	power_suspend(&r->power, suspend, now_ns());
+	tell_suspended(r, r->power.held);
+}
+
+struct run_counters run_counters(const struct run *r)
+{
+	return (struct run_counters){
+		.exits = r->vm->counters.exits,
+		.waits = r->vm->counters.waits,
+		.kicks = r->vm->counters.kicks,
+		.ioctls = r->vm->counters.ioctls,
+		.doorbells = doorbell_rung(),
+		.unacknowledged = r->power.unacknowledged,
+		.run_ns = now_ns() - r->start_ns,
+	};
+}
+
+static int hear_port(struct run *r)
+{
+	const struct run_port *port = r->options->port;
+
+	return port ? port->ready(port->arg, r, r->err) : 0;
+}
+
+/* Signals, the time limit, and if hear is set or SIGIO came, messages. */
+static int look_outside(struct run *r, bool hear)
+{
+	for (size_t i = 0; i < KICK_NSIGNALS; i++)
+		if (kick_taken(kick_signals[i]))
+			run_signal(r, kick_signals[i]);
+	if (r->deadline_ns && now_ns() >= r->deadline_ns)
+		end(r, RUN_TIMEOUT);
+	return kick_taken(SIGIO) || hear ? hear_port(r) : 0;
+}
+
+/* And what the guest has answered. Returns 1 if it is to look at its power device, negative if
+ * it broke it or the port failed. */
+static int look_around(struct run *r, bool hear)
+{
+	uint64_t now = now_ns();
+	int ret = power_look(&r->power, now, r->err); /* first: is there anybody to take signals? */
+
+	if (ret >= 0)
+		ret = look_outside(r, hear);
+	if (ret < 0)
+		return ret;
+	ret = power_look(&r->power, now, r->err);
+	tell_suspended(r, r->power.held);
+	return ret;
+}
+
+/* It is not one of those that are over at once. */
+static void is_long(struct run *r)
+{
+	if (r->is_long)
+		return;
+	r->is_long = true;
+	if (r->options->long_running)
+		r->options->long_running(r->options->arg);
+}
+
+/* ---- the guest waits, or is made to ---- */
+
+/*
+ * Serves the console and the port until one of events is there, or the deadline has passed,
+ * or the guest is to look at its power device (returns NOXS_EV_POWER), or all is over.
+ */
+static int sleep_until(struct run *r, uint32_t events, uint64_t deadline_ns)
+{
+	const int port = r->options->port ? r->options->port->fd : -1;
+	const bool holding = r->power.held;
+
 	for (;;) {
-		uint64_t now = now_ns(), until = wait.deadline_ns;
+		int ret = look_around(r, false);
+		uint64_t now, until;
 
-		if (l->deadline_ns && l->deadline_ns < until)
-			until = l->deadline_ns;
-		if (look_around(l) || l->done) {
-			ret = NOXS_EV_POWER;
-			break;
-		}
-		ret = console_wait(l->console, wait.events,
+		if (ret < 0)
+			return ret;
+		/* One that is held looks at nothing, whatever there is. */
+		if (r->done || (!r->power.held && (ret || holding)))
+			return NOXS_EV_POWER;
+		now = now_ns();
+		until = earlier(r->deadline_ns, earlier(power_next_ns(&r->power), deadline_ns));
+		if (until > now)
+			is_long(r);
+		ret = console_wait(r->console, events,
 				   until == NOXS_FOREVER ? -1
 				   : until > now         ? (int64_t)(until - now)
 							 : 0,
-				   &l->open_mask, l->err);
-		if (ret == -EINTR)
-			continue;
-		if (ret < 0)
-			break;
-		if (ret || until == wait.deadline_ns)
-			break;
+				   port, &r->open_mask, r->err);
+		if (ret == CONSOLE_EV_OTHER)
+			ret = hear_port(r);
+		else if (ret != -EINTR && (ret || until == deadline_ns))
+			return ret;
+		if (ret < 0 && ret != -EINTR)
+			return ret;
 	}
+}
+
+static int wait_for_guest(struct run *r)
+{
+	/* Copied once: the guest could change it while we look. */
+	struct noxs_wait wait = r->guest->control->wait;
+	int ret;
+
+	wait.events &= NOXS_EV_STDIN | NOXS_EV_STDOUT | NOXS_EV_STDERR; /* no others are its */
+	r->vm->counters.waits++;
+	/* From the look at the signals to ppoll none may slip through. */
+	kick_hold(&r->open_mask);
+	ret = sleep_until(r, wait.events, wait.deadline_ns);
 	/* Before signals come in again: one that does now is to end the next KVM_RUN. */
-	l->vm->run->immediate_exit = 0;
-	hold_signals(l, false);
+	kick_clear();
+	kick_let(&r->open_mask);
 	if (ret < 0)
 		return ret;
-	__atomic_store_n(&l->guest->control->wait.ready, (uint32_t)ret, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->guest->control->wait.ready, (uint32_t)ret, __ATOMIC_RELEASE);
 	/* The host may have slept or been adjusted meanwhile. */
-	guest_set_clock(&l->guest->page->clock, l->tsc_khz);
-	l->tick_ns = FIRST_TICK_NS;
-	arm_tick(l);
+	guest_set_clock(&r->guest->page->clock, r->options->tsc_khz);
+	r->tick_ns = FIRST_TICK_NS;
+	arm_tick(r, r->tick_ns);
 	return 0;
 }
 
-/* The guest freed memory: the host gets it back. What it names is checked, and no more. */
-static void discard(struct loop *l)
+/* The guest is suspended: whatever it does or does not do, its vCPU does not run. */
+static int hold(struct run *r)
 {
-	struct noxs_control *control = l->guest->control;
-	struct noxs_discard range = control->discard;
-	void *at = gmem_at(&l->vm->ram, range.gpa, range.bytes);
+	int ret = 0;
 
-	if (!at || range.gpa < l->guest->free_gpa || ((range.gpa | range.bytes) & (NOXS_PAGE - 1)))
+	kick_hold(&r->open_mask);
+	while (r->power.held && !r->done && ret >= 0)
+		ret = sleep_until(r, 0, NOXS_FOREVER);
+	kick_clear();
+	kick_let(&r->open_mask);
+	if (ret < 0 || r->done)
+		return ret < 0 ? ret : 0;
+	guest_set_clock(&r->guest->page->clock, r->options->tsc_khz);
+	arm_tick(r, r->tick_ns);
+	return 0;
+}
+
+/* KVM_RUN came back for a signal of ours. */
+static int kicked(struct run *r)
+{
+	bool tick = kick_taken(SIGALRM), first = tick && r->options->port && !r->watching;
+	bool rings;
+	int tell, moved;
+
+	r->vm->counters.kicks++;
+	kick_clear();
+	if (tick)
+		is_long(r);
+	if (first) {
+		kick_watch(r->options->port->fd);
+		r->watching = true;
+	}
+	tell = look_around(r, first); /* also for messages that came before */
+	if (tell < 0 || r->done)
+		return tell < 0 ? tell : 0;
+	moved = console_drain(r->console, r->err);
+	if (moved < 0)
+		return moved;
+	if (tick) {
+		rings = doorbell_tick(r->vm, r->console, moved);
+		if (moved && !rings)
+			r->tick_ns = FIRST_TICK_NS;
+		else if (r->tick_ns < (rings ? RUNG_TICK_NS : LAST_TICK_NS))
+			r->tick_ns *= 2;
+	}
+	arm_tick(r, tell && !vcpu_preempt(r->vm, r->guest) ? RETRY_TICK_NS : r->tick_ns);
+	return 0;
+}
+
+/* ---- exits ---- */
+
+/* The guest freed memory: the host gets it back. What it names is checked, and no more. */
+static void discard(struct run *r)
+{
+	struct noxs_control *control = r->guest->control;
+	struct noxs_discard range = control->discard;
+	void *at = gmem_at(&r->vm->ram, range.gpa, range.bytes);
+
+	if (!at || range.gpa < r->guest->free_gpa || ((range.gpa | range.bytes) & (NOXS_PAGE - 1)))
 		return;
 	if (!madvise(at, range.bytes, MADV_DONTNEED))
 		control->discard.bytes = 0; /* done */
 }
 
 /* The guest says what it died of: a signal, or a failure of its kernel. */
-static int crash(struct loop *l)
+static int crash(struct run *r)
 {
-	struct noxs_crash *c = &l->result->crash;
+	struct noxs_crash *c = &r->result->crash;
 
-	*c = l->guest->control->crash;
+	*c = r->guest->control->crash;
 	if (c->kind < NOXS_CRASH_FAULT || c->kind > NOXS_CRASH_KERNEL ||
 	    (c->kind != NOXS_CRASH_KERNEL && (c->signal < 1 || c->signal > 64)))
-		return err_set(l->err, EPROTO,
+		return err_set(r->err, EPROTO,
 			       "the guest reported a crash of kind %u by signal %u, which do not "
 			       "exist",
 			       c->kind, c->signal);
-	l->result->signal = (int)(c->signal & 0x7f);
-	end(l, RUN_CRASHED);
+	r->result->signal = (int)(c->signal & 0x7f);
+	end(r, RUN_CRASHED);
 	return 0;
 }
 
-static int doorbell(struct loop *l, uint64_t slot, uint64_t value)
+/* The guest has written, and was to say so. */
+static int output_rung(struct run *r)
 {
-	l->vm->counters.exits++;
+	int often = doorbell_rang(r->console, r->err);
+
+	if (often > 0) {
+		/* What comes next is found at the tick. */
+		r->tick_ns = FIRST_TICK_NS;
+		arm_tick(r, r->tick_ns);
+	}
+	return often < 0 ? often : 0;
+}
+
+static int doorbell(struct run *r, uint64_t slot, uint64_t value)
+{
 	switch (slot) {
 	case NOXS_DB_EXIT:
-		l->result->status = (int)(value & 0xff);
-		end(l, RUN_EXITED);
+		r->result->status = (int)(value & 0xff);
+		end(r, RUN_EXITED);
 		return 0;
 	case NOXS_DB_WAIT:
-		return wait_for_guest(l);
+		return wait_for_guest(r);
 	case NOXS_DB_CRASH:
-		return crash(l);
+		return crash(r);
 	case NOXS_DB_DISCARD:
-		discard(l);
+		discard(r);
 		return 0;
+	case NOXS_DB_GROW: /* the guest sees what it got */
+		guest_grow(r->guest, r->vm, value);
+		return 0;
+	case DEVICE_CONSOLE_SLOT + NOXS_STDIN: /* it made room: that is seen when it WAITs */
+		return 0;
+	case DEVICE_CONSOLE_SLOT + NOXS_STDOUT:
+	case DEVICE_CONSOLE_SLOT + NOXS_STDERR:
+		return output_rung(r);
 	}
-	return err_set(l->err, EPROTO, "the guest rang doorbell %llu, which does not exist",
+	return err_set(r->err, EPROTO, "the guest rang doorbell %llu, which does not exist",
 		       (unsigned long long)slot);
 }
 
-/* The vCPU stopped for something a guest of ours does not do. */
-static int unexpected(struct loop *l, const char *what, uint64_t detail)
-{
-	struct kvm_regs regs = {0};
-
-	vm_ioctl(l->vm, l->vm->vcpu, KVM_GET_REGS, (unsigned long)&regs);
-	return err_set(l->err, EPROTO, "the virtual CPU stopped at 0x%llx: %s (0x%llx)",
-		       (unsigned long long)regs.rip, what, (unsigned long long)detail);
-}
-
-static int handle_exit(struct loop *l)
-{
-	struct kvm_run *run = l->vm->run;
-	uint64_t value, at;
-
-	switch (run->exit_reason) {
-	case KVM_EXIT_MMIO:
-		at = run->mmio.phys_addr - NOXS_GPA_DOORBELL;
-		if (!run->mmio.is_write || run->mmio.len != 8 || at >= NOXS_PAGE || (at & 7))
-			return unexpected(l, "access outside of memory", run->mmio.phys_addr);
-		memcpy(&value, run->mmio.data, sizeof(value));
-		return doorbell(l, at / 8, value);
-	case KVM_EXIT_INTR:
-		return kicked(l);
-	case KVM_EXIT_SHUTDOWN:
-		return unexpected(l, "triple fault", 0);
-	case KVM_EXIT_INTERNAL_ERROR:
-		return unexpected(l, "KVM could not emulate an instruction",
-				  run->internal.suberror);
-	case KVM_EXIT_FAIL_ENTRY:
-		return unexpected(l, "KVM could not enter the guest",
-				  run->fail_entry.hardware_entry_failure_reason);
-	}
-	return unexpected(l, "exit reason", run->exit_reason);
-}
+/* ---- start and end ---- */
 
 /* Output that is left when the guest has ended: all of it, unless time or patience ends. */
-static int flush(struct loop *l)
+static int flush(struct run *r)
 {
-	int ret = 0;
+	const int port = r->options->port ? r->options->port->fd : -1;
+	int ret = console_drain(r->console, r->err);
 
+	if (r->result->end == RUN_TIMEOUT || r->result->end == RUN_SIGNAL)
+		return ret < 0 ? ret : 0;
 	/* Nobody is left to handle a signal: it ends the wait. */
-	l->guest->control->power.handled = 0;
-	hold_signals(l, true);
-	while (console_pending(l->console) && ret >= 0) {
+	power_init(&r->power, r->power.page);
+	r->done = false;
+	kick_hold(&r->open_mask);
+	while (ret >= 0 && !r->done && console_pending(r->console)) {
 		uint64_t now = now_ns();
-		int64_t left = l->deadline_ns == 0    ? -1
-			       : l->deadline_ns > now ? (int64_t)(l->deadline_ns - now)
-						      : 0;
 
-		if (look_around(l), l->result->end == RUN_TIMEOUT || l->result->end == RUN_SIGNAL)
-			left = 0;
-		ret = console_wait(l->console, CONSOLE_EV_FLUSHED, left, &l->open_mask, l->err);
-		if (ret == -EINTR)
-			ret = 0;
-		else if (!left)
-			break;
+		ret = console_wait(r->console, CONSOLE_EV_FLUSHED,
+				   r->deadline_ns == 0    ? -1
+				   : r->deadline_ns > now ? (int64_t)(r->deadline_ns - now)
+							  : 0,
+				   port, &r->open_mask, r->err);
+		if (ret >= 0 || ret == -EINTR)
+			ret = look_outside(r, ret == CONSOLE_EV_OTHER);
 	}
-	hold_signals(l, false);
+	kick_let(&r->open_mask);
 	return ret < 0 ? ret : 0;
 }
 
-int run_guest(struct vm *vm, struct guest *guest, struct console *console, uint64_t timeout_ns,
-	      uint32_t tsc_khz, struct run_result *result, struct err *err)
+void run_prepare_signals(struct vm *vm)
 {
-	struct loop l = {
+	kick_prepare(vm->run);
+}
+
+int run_to_park(struct vm *vm, struct guest *guest, struct err *err)
+{
+	uint64_t slot, value;
+	int ret;
+
+	vcpu_start(vm, guest);
+	do
+		ret = vcpu_run(vm, &slot, &value, err);
+	while (ret == -EINTR);
+	if (ret)
+		return ret;
+	if (slot != NOXS_DB_PARK)
+		return err_set(err, EPROTO, "the library kernel rang doorbell %llu, not PARK",
+			       (unsigned long long)slot);
+	return 0;
+}
+
+static int loop(struct run *r)
+{
+	uint64_t slot, value;
+	int ret = 0;
+
+	while (!r->done && ret >= 0) {
+		if (r->power.held) {
+			ret = hold(r);
+			continue;
+		}
+		ret = vcpu_run(r->vm, &slot, &value, r->err);
+		if (ret == -EINTR)
+			ret = kicked(r);
+		else if (!ret)
+			ret = doorbell(r, slot, value);
+	}
+	return ret;
+}
+
+int run_guest(struct vm *vm, struct guest *guest, struct console *console,
+	      const struct run_options *options, struct run_result *result, struct err *err)
+{
+	struct run r = {
 		.vm = vm,
 		.guest = guest,
 		.console = console,
+		.options = options,
 		.result = result,
 		.err = err,
 		.tick_ns = FIRST_TICK_NS,
-		.tsc_khz = tsc_khz,
-		.deadline_ns = timeout_ns ? now_ns() + timeout_ns : 0,
+		.start_ns = now_ns(),
 	};
-	struct kvm_run *run = vm->run;
+	bool ours = kick_prepare(vm->run);
 	int ret;
 
 	memset(result, 0, sizeof(*result));
-	catch_signals(run);
-	machine_sregs(&run->s.regs.sregs, guest->cr3);
-	machine_regs(&run->s.regs.regs, guest->kernel);
-	run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+	if (options->timeout_ns)
+		r.deadline_ns = r.start_ns + options->timeout_ns;
+	power_init(&r.power, &guest->control->power);
+	if (!options->parked)
+		vcpu_start(vm, guest);
 	result->start_tsc = __rdtsc();
-	arm_tick(&l);
-	while (!l.done) {
-		ret = vm_ioctl(vm, vm->vcpu, KVM_RUN, 0);
-		if (ret == -EINTR || ret == -EAGAIN)
-			ret = kicked(&l);
-		else if (ret < 0)
-			ret = err_set(err, -ret, "cannot run the virtual CPU");
-		else
-			ret = handle_exit(&l);
-		if (ret < 0)
-			return ret;
-	}
-	ret = flush(&l);
-	release_signals();
+	arm_tick(&r, r.tick_ns);
+	ret = loop(&r);
+	if (ret >= 0)
+		ret = flush(&r);
+	doorbell_stop();
+	if (ours)
+		kick_release();
 	return ret;
 }

@@ -8,8 +8,7 @@
 
 #include "stats.h"
 
-/* Guest RAM that the host backs with memory of its own, in KiB (mincore counts both). */
-static uint64_t resident_kib(const struct gmem *ram)
+uint64_t stats_resident_bytes(const struct gmem *ram)
 {
 	size_t pages = ram->bytes / NOXS_PAGE, n = 0;
 	unsigned char *map = malloc(pages);
@@ -18,7 +17,7 @@ static uint64_t resident_kib(const struct gmem *ram)
 		for (size_t i = 0; i < pages; i++)
 			n += map[i] & 1;
 	free(map);
-	return n * (NOXS_PAGE / 1024);
+	return n * NOXS_PAGE;
 }
 
 void stats_print(const struct vm *vm, const struct guest *guest, const struct console *console,
@@ -46,9 +45,10 @@ void stats_print(const struct vm *vm, const struct guest *guest, const struct co
 	fprintf(f, "mayfly: demand faults: %" PRIu64 ", page-table gates: %" PRIu64 "\n", s.faults,
 		s.gates);
 	fprintf(f, "mayfly: memory: %" PRIu64 " KiB resident of %" PRIu64 "\n",
-		resident_kib(&vm->ram), vm->ram.bytes / 1024);
-	fprintf(f, "mayfly: console: %" PRIu64 " bytes out, %" PRIu64 " in\n", console->bytes_out,
-		console->bytes_in);
+		stats_resident_bytes(&vm->ram) / 1024, vm->ram.bytes / 1024);
+	fprintf(f, "mayfly: console: %" PRIu64 " bytes out, %" PRIu64 " in\n",
+		console->bytes[NOXS_STDOUT] + console->bytes[NOXS_STDERR],
+		console->bytes[NOXS_STDIN]);
 	for (uint32_t i = 0; i < s.nunknown && i < NOXS_MAX_UNKNOWN; i++)
 		fprintf(f, "mayfly: unknown syscall %" PRIu32 ": %" PRIu32 " times\n",
 			s.unknown[i].nr, s.unknown[i].count);

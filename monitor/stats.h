@@ -11,4 +11,7 @@ void stats_print(const struct vm *vm, const struct guest *guest, const struct co
 		 const struct image *image, const struct host *host,
 		 const struct run_result *result);
 
+/* Guest RAM that the host has memory for (mincore(2): its own and the page cache's). */
+uint64_t stats_resident_bytes(const struct gmem *ram);
+
 #endif

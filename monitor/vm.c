@@ -23,6 +23,9 @@
 #define MSR_LSTAR  0xc0000082
 #define MSR_SFMASK 0xc0000084
 
+/* RAM that is in a memslot from the start; a power of two. */
+#define FIRST_SLOT (4ull << 20)
+
 /* kvm_run, the PIO page and the coalesced MMIO ring; we use the first page alone. */
 #define RUN_BYTES 4096
 
@@ -108,19 +111,42 @@ static int create_vcpu(struct vm *vm, const struct host *host, uint64_t lstar, s
 	return 0;
 }
 
+int vm_grow(struct vm *vm, uint64_t bytes)
+{
+	uint64_t at = vm->backed_bytes, end = at ? 2 * at : FIRST_SLOT;
+	struct kvm_userspace_memory_region slot;
+	int ret;
+
+	if (bytes > vm->ram.bytes)
+		return -EINVAL;
+	if (bytes <= at)
+		return 0;
+	while (end < bytes)
+		end *= 2;
+	if (end > vm->ram.bytes)
+		end = vm->ram.bytes;
+	slot = (struct kvm_userspace_memory_region){
+		.slot = vm->slots,
+		.guest_phys_addr = NOXS_GPA_RAM + at,
+		.memory_size = end - at,
+		.userspace_addr = (uintptr_t)vm->ram.host + at,
+	};
+	ret = vm_ioctl(vm, vm->fd, KVM_SET_USER_MEMORY_REGION, (unsigned long)&slot);
+	if (ret < 0)
+		return ret;
+	vm->slots++;
+	vm->backed_bytes = end;
+	return 0;
+}
+
 int vm_create(struct vm *vm, const struct host *host, uint64_t lstar, struct err *err)
 {
-	struct kvm_userspace_memory_region slot = {
-		.guest_phys_addr = NOXS_GPA_RAM,
-		.memory_size = vm->ram.bytes,
-		.userspace_addr = (uintptr_t)vm->ram.host,
-	};
 	int ret;
 
 	vm->fd = vm_ioctl(vm, vm->kvm, KVM_CREATE_VM, 0);
 	if (vm->fd < 0)
 		return err_set(err, -vm->fd, "cannot create a virtual machine");
-	ret = vm_ioctl(vm, vm->fd, KVM_SET_USER_MEMORY_REGION, (unsigned long)&slot);
+	ret = vm_grow(vm, 1);
 	if (ret < 0)
 		return err_set(err, -ret, "cannot give the VM its %llu MiB of memory",
 			       (unsigned long long)(vm->ram.bytes >> 20));

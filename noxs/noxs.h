@@ -48,7 +48,7 @@
 #include <stdint.h>
 
 #define NOXS_MAGIC   0x73786f6eu /* "noxs", little-endian */
-#define NOXS_VERSION 1u
+#define NOXS_VERSION 2u
 
 #define NOXS_PAGE 4096ull
 
@@ -140,6 +140,10 @@ enum noxs_doorbell {
 	NOXS_DB_WAIT = 1,    /* control.wait says for what; returns when it is there */
 	NOXS_DB_CRASH = 2,   /* control.crash is filled in; does not return */
 	NOXS_DB_DISCARD = 3, /* control.discard: free RAM that may be given back */
+	NOXS_DB_PARK = 4,    /* a shell: the kernel is up and waits for a program; returns when
+			      * the noxs page is complete */
+	NOXS_DB_GROW = 5,    /* value: bytes of free RAM, from its start, that are to be usable;
+			      * returns with noxs.free_ready as large, or smaller: there is no more */
 	NOXS_DB_QUEUE = 16,
 	NOXS_DB_SLOTS = 512,
 };
@@ -160,16 +164,35 @@ struct noxs_region {
 };
 #define NOXS_MAX_REGIONS 24
 
-/* ---- devices ---- */
+/*
+ * ---- devices ----
+ * The monitor lists what it offers; the front end, in the guest, takes what it wants of it.
+ * A device's control block is in the control page and begins with struct noxs_front.
+ */
 enum noxs_device_type { NOXS_DEV_CONSOLE = 1, NOXS_DEV_POWER = 2 };
 struct noxs_device {
-	uint16_t type; /* enum noxs_device_type */
-	uint16_t id;
-	uint32_t doorbell;  /* first slot */
-	uint64_t features;  /* offered by the monitor */
-	uint64_t config[6]; /* the device's own header says what */
+	uint16_t type;      /* enum noxs_device_type; one the guest does not know stays in INIT */
+	uint16_t id;        /* of several of a type: which */
+	uint32_t doorbell;  /* first slot of its queues; 0: it has none */
+	uint64_t features;  /* offered; bits of the device's own enum */
+	uint64_t control;   /* gva of its control block */
+	uint64_t config[6]; /* console: for each stream gva and bytes of its ring */
 };
 #define NOXS_MAX_DEVICES 16
+
+/* What the front end has come to. It only moves on, in this order; EXIT closes all. */
+enum noxs_device_state {
+	NOXS_INIT,    /* not in use: the monitor looks at nothing */
+	NOXS_READY,   /* features are those it accepted, for good */
+	NOXS_CLOSING, /* takes no more input; what it has given still counts */
+	NOXS_CLOSED,  /* the monitor looks at nothing any more */
+};
+/* Written by the guest. features first, then state with release. */
+struct noxs_front {
+	uint32_t state; /* enum noxs_device_state */
+	uint32_t pad;
+	uint64_t features; /* accepted: a part of what was offered */
+};
 
 /* Console streams: index into control.console.ring[] and noxs.stream[]. */
 enum noxs_stream { NOXS_STDIN, NOXS_STDOUT, NOXS_STDERR, NOXS_NSTREAMS };
@@ -198,6 +221,7 @@ struct noxs_clock {
 
 enum noxs_flags {
 	NOXS_FLAG_STRACE = 1, /* print every system call to stderr's ring */
+	NOXS_FLAG_PARK = 2,   /* a shell: the page has no program yet; ring NOXS_DB_PARK */
 };
 
 /* The noxs page: written by the monitor before boot, read-only to the guest. */
@@ -235,6 +259,10 @@ struct noxs_page {
 	char exe[256]; /* path of the program, for /proc/self/exe */
 	char cwd[256]; /* made if it does not exist */
 	char hostname[65];
+
+	/* How much of free RAM, from free_gpa on, has memory behind it (a multiple of 2 MiB).
+	 * The rest comes by NOXS_DB_GROW: what KVM keeps for RAM costs memory and time. */
+	uint64_t free_ready;
 };
 
 /*
@@ -256,7 +284,7 @@ enum noxs_event {
 	NOXS_EV_STDIN = 1,  /* input, end of input or an error is there */
 	NOXS_EV_STDOUT = 2, /* the stdout ring has room */
 	NOXS_EV_STDERR = 4,
-	NOXS_EV_POWER = 8, /* control.power.request is not 0 */
+	NOXS_EV_POWER = 8, /* control.power.request is not control.power.ack */
 };
 #define NOXS_FOREVER UINT64_MAX
 
@@ -266,23 +294,44 @@ struct noxs_wait {
 	uint64_t deadline_ns; /* on the monotonic clock of the noxs page */
 };
 
-enum noxs_device_state { NOXS_INIT, NOXS_READY, NOXS_CLOSING, NOXS_CLOSED };
-
-/* Why a stream can take or give no more: (monitor) sets it, as a Linux errno. */
+/* ---- console ---- */
+enum noxs_console_features {
+	/* The guest rings the slot doorbell + stream when it has written, if wake[stream] is
+	 * not what it was when it last rang. */
+	NOXS_CONSOLE_DOORBELL = 1,
+};
 struct noxs_console {
-	struct noxs_ring ring[NOXS_NSTREAMS];
-	uint32_t state;                /* enum noxs_device_state */
-	uint32_t error[NOXS_NSTREAMS]; /* (monitor) EPIPE, EIO, ...; 0: none */
+	struct noxs_front front;
+	uint32_t error[NOXS_NSTREAMS]; /* (monitor) EPIPE, EIO, ...: why a stream is over; 0: not */
 	uint32_t eof;                  /* (monitor) stdin has ended */
+	uint32_t wake[NOXS_NSTREAMS];  /* (monitor) changes when it wants to be rung */
+	uint32_t pad[5];
+	struct noxs_ring ring[NOXS_NSTREAMS];
 };
 
-/* Power device: the monitor asks, the guest acknowledges. */
+/* ---- power: the monitor asks, the guest acknowledges ---- */
+enum noxs_power_features {
+	NOXS_POWER_SIGNAL = 1,   /* the guest takes NOXS_REQ_SIGNAL */
+	NOXS_POWER_SHUTDOWN = 2, /* and so on */
+	NOXS_POWER_SUSPEND = 4,
+};
+enum noxs_power_request {
+	NOXS_REQ_SIGNAL = 1,   /* deliver the signal to the program */
+	NOXS_REQ_SHUTDOWN = 2, /* end soon, in an orderly way */
+	NOXS_REQ_SUSPEND = 3,  /* stand still: acknowledge, then WAIT until RESUME */
+	NOXS_REQ_RESUME = 4,
+};
+/* A request: a count that tells it from the one before, what, and the signal. Never 0. */
+#define NOXS_REQUEST(count, what, signal) \
+	((uint32_t)(count) << 16 | (uint32_t)(what) << 8 | (uint32_t)(signal))
+#define NOXS_REQUEST_WHAT(request)   ((request) >> 8 & 0xff)
+#define NOXS_REQUEST_SIGNAL(request) ((request)&0xff)
+
 struct noxs_power {
-	uint32_t state;
-	uint32_t request; /* (monitor) a signal number to deliver; 0: none */
-	uint32_t ack;     /* the last request that the guest took */
-	uint32_t pad;
-	uint64_t handled;    /* signals the program has a handler for: bit (signal - 1) */
+	struct noxs_front front;
+	uint32_t request;    /* (monitor) NOXS_REQUEST; the next one only after ack. 0: none yet */
+	uint32_t ack;        /* the last request that the guest took */
+	uint64_t handled;    /* signals the program handles or ignores: bit (signal - 1) */
 	uint64_t timer_ns;   /* monotonic: when the guest wants to be preempted; 0: not */
 	uint64_t resume_rip; /* (monitor) where the program was when it was preempted */
 };
@@ -348,23 +397,40 @@ NOXS_OFF(noxs_page, pid, 0xc0);
 NOXS_OFF(noxs_page, stream, 0xd0);
 NOXS_OFF(noxs_page, region, 0xf0);
 NOXS_OFF(noxs_page, device, 0x3f0);
-NOXS_OFF(noxs_page, exe, 0x7f0);
-NOXS_OFF(noxs_page, cwd, 0x8f0);
-NOXS_OFF(noxs_page, hostname, 0x9f0);
-NOXS_OFF(noxs_control, console.ring, 0x0);
-NOXS_OFF(noxs_control, console.state, 0x180);
-NOXS_OFF(noxs_control, wait, 0x198);
-NOXS_OFF(noxs_control, power, 0x1a8);
-NOXS_OFF(noxs_control, power.resume_rip, 0x1c8);
-NOXS_OFF(noxs_control, discard, 0x1d0);
-NOXS_OFF(noxs_control, stats, 0x1e0);
-NOXS_OFF(noxs_control, crash, 0x310);
+NOXS_OFF(noxs_page, exe, 0x870);
+NOXS_OFF(noxs_page, cwd, 0x970);
+NOXS_OFF(noxs_page, hostname, 0xa70);
+NOXS_OFF(noxs_device, doorbell, 0x4);
+NOXS_OFF(noxs_device, features, 0x8);
+NOXS_OFF(noxs_device, control, 0x10);
+NOXS_OFF(noxs_device, config, 0x18);
+NOXS_OFF(noxs_front, state, 0x0);
+NOXS_OFF(noxs_front, features, 0x8);
+NOXS_OFF(noxs_console, front, 0x0);
+NOXS_OFF(noxs_console, error, 0x10);
+NOXS_OFF(noxs_console, eof, 0x1c);
+NOXS_OFF(noxs_console, wake, 0x20);
+NOXS_OFF(noxs_console, ring, 0x40);
+NOXS_OFF(noxs_power, front, 0x0);
+NOXS_OFF(noxs_power, request, 0x10);
+NOXS_OFF(noxs_power, ack, 0x14);
+NOXS_OFF(noxs_power, handled, 0x18);
+NOXS_OFF(noxs_power, timer_ns, 0x20);
+NOXS_OFF(noxs_power, resume_rip, 0x28);
+NOXS_OFF(noxs_control, console, 0x0);
+NOXS_OFF(noxs_control, wait, 0x1c0);
+NOXS_OFF(noxs_control, power, 0x1d0);
+NOXS_OFF(noxs_control, discard, 0x200);
+NOXS_OFF(noxs_control, stats, 0x210);
+NOXS_OFF(noxs_control, crash, 0x340);
 NOXS_OFF(noxs_ring, tail, 0x40);
 NOXS_OFF(noxs_regs, rip, 0x80);
 NOXS_OFF(noxs_kernel, entry, 0x18);
 NOXS_OFF(noxs_kernel, lstar, 0x20);
 NOXS_OFF(noxs_kernel, gate, 0x30);
 NOXS_OFF(noxs_kernel, vector, 0x40);
+_Static_assert(sizeof(struct noxs_device) == 0x48, "a row of the device table");
+_Static_assert(sizeof(struct noxs_ring) == 0x80, "each index in a cache line of its own");
 _Static_assert(sizeof(struct noxs_kernel) <= 0x180, "meets the fast entry");
 _Static_assert(sizeof(struct noxs_page) <= NOXS_PAGE, "the noxs page is one page");
 _Static_assert(sizeof(struct noxs_control) <= NOXS_PAGE, "the control page is one page");

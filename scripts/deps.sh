@@ -12,11 +12,12 @@
 set -euo pipefail
 
 build=(gcc make musl-tools linux-libc-dev pkg-config libelf-dev libdw-dev libzydis-dev
-	nettle-dev libjansson-dev zlib1g-dev)
+	nettle-dev libjansson-dev zlib1g-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev
+	libsystemd-dev libcurl4-gnutls-dev)
 # clang for the fuzz targets: the unversioned libclang-rt-dev depends on the sanitizer
 # runtimes of the very version that the unversioned clang stands for.
 # From liblua5.4-dev on: what tests/programs/build.sh makes its programs of.
-check=(bats libcmocka-dev clang libclang-rt-dev gdb busybox-static g++ jq procps util-linux
+check=(bats libcmocka-dev clang libclang-rt-dev gdb busybox-static g++ jq procps util-linux curl
 	liblua5.4-dev libsqlite3-dev libzstd-dev nettle-dev musl-tools dpkg-dev tcl)
 amdv=(qemu-system-x86 cpio kmod xz-utils busybox-static)
 bench=(runc jq)

@@ -17,7 +17,7 @@ _Static_assert(offsetof(struct uk_frame, how) == 0x78, "entry.S");
 _Static_assert(offsetof(struct uk_frame, rip) == 0x88, "entry.S");
 _Static_assert(offsetof(struct uk_frame, rsp) == 0xa0, "entry.S");
 _Static_assert(sizeof(struct uk_frame) == 0xb0, "entry.S");
-_Static_assert(offsetof(struct noxs_control, power.resume_rip) == 0x1c8, "kernel.ld");
+_Static_assert(offsetof(struct noxs_control, power.resume_rip) == 0x1f8, "kernel.ld");
 
 /* RFLAGS bits. */
 #define UK_FLAG_TF    0x100ull

@@ -5,16 +5,41 @@
  */
 #include <stdarg.h>
 
-#include "arch.h"
+#include "device.h"
 
 _Noreturn void uk_boot(uint64_t tsc);
 
+/*
+ * In a shell: the kernel is up before there is a program. The first use of a page costs
+ * microseconds, so those that every program's run will use are used now; then it waits.
+ * Returns the TSC of the first instruction after that.
+ */
+static uint64_t park(void)
+{
+	extern const char uk_hot_end[], uk_hot_rodata[], uk_hot_rodata_end[];
+	extern char uk_hot_data[], uk_hot_data_end[];
+	char *stack = (char *)UK_NOXS->rsp - 1;
+
+	for (const char *p = (const char *)NOXS_GVA_KERNEL; p < uk_hot_end; p += NOXS_PAGE)
+		(void)*(const volatile char *)p;
+	for (const char *p = uk_hot_rodata; p < uk_hot_rodata_end; p += NOXS_PAGE)
+		(void)*(const volatile char *)p;
+	for (char *p = uk_hot_data; p < uk_hot_data_end; p += NOXS_PAGE)
+		__atomic_fetch_or(p, 0, __ATOMIC_RELAXED);
+	__atomic_fetch_or((char *)NOXS_GVA_STDOUT, 0, __ATOMIC_RELAXED);
+	__atomic_fetch_or(stack, 0, __ATOMIC_RELAXED);
+	__atomic_fetch_or(stack - NOXS_PAGE, 0, __ATOMIC_RELAXED);
+	uk_doorbell(NOXS_DB_PARK, 0);
+	return uk_rdtsc();
+}
+
 _Noreturn void uk_boot(uint64_t tsc)
 {
+	uk_devices_start();
+	if (UK_NOXS->flags & NOXS_FLAG_PARK)
+		tsc = park();
 	UK_CONTROL->stats.boot_tsc = tsc;
 	uk_clock_start();
-	UK_CONTROL->console.state = NOXS_READY;
-	UK_CONTROL->power.state = NOXS_READY;
 	uk_vfs_init();
 	uk_run_program(UK_NOXS->entry, UK_NOXS->rsp);
 }

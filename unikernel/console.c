@@ -3,33 +3,77 @@
  * console.c: front end of the console device: stdin, stdout and stderr as byte rings.
  *
  * Output stays in the ring until the monitor takes it: at an exit that happens anyway
- * (WAIT, EXIT) or when the monitor looks in passing. So a write is no exit.
+ * (WAIT, EXIT), when the monitor looks in passing, or when it asked to be rung. So a write is
+ * no exit.
  */
-#include "arch.h"
+#include <asm/errno.h>
+
+#include "device.h"
 
 static struct noxs_console *const console = &UK_CONTROL->console;
 
-static const struct {
+/* As the device table has them; no bytes: there is no console. */
+static struct {
 	uint64_t gva;
 	uint32_t bytes;
-} rings[NOXS_NSTREAMS] = {
-	[NOXS_STDIN] = {NOXS_GVA_STDIN, NOXS_STDIN_BYTES},
-	[NOXS_STDOUT] = {NOXS_GVA_STDOUT, NOXS_STDOUT_BYTES},
-	[NOXS_STDERR] = {NOXS_GVA_STDERR, NOXS_STDERR_BYTES},
-};
+} rings[NOXS_NSTREAMS];
+static uint32_t first_slot;          /* of the doorbells; 0: they are not used */
+static uint32_t rung[NOXS_NSTREAMS]; /* console->wake when the doorbell was last rung */
+
+void uk_console_start(const struct noxs_device *d)
+{
+	for (int i = 0; i < NOXS_NSTREAMS; i++) {
+		uint64_t gva = d->config[2 * i], bytes = d->config[2 * i + 1];
+
+		/* Between the exception stacks and the noxs page, and a power of two. */
+		if (gva < NOXS_GVA_IST3_END || gva >= NOXS_GVA_NOXS || !bytes ||
+		    (bytes & (bytes - 1)) || bytes > NOXS_GVA_NOXS - gva)
+			uk_panic("console ring %d cannot be at 0x%lx, %lu bytes", i, gva, bytes);
+		rings[i].gva = gva;
+		rings[i].bytes = (uint32_t)bytes;
+	}
+	uk_device_ready(d, &console->front, NOXS_CONSOLE_DOORBELL);
+	if (console->front.features & NOXS_CONSOLE_DOORBELL && d->doorbell >= NOXS_DB_QUEUE &&
+	    d->doorbell <= NOXS_DB_SLOTS - NOXS_NSTREAMS)
+		first_slot = d->doorbell;
+}
+
+/* Bytes in a ring. Indices that make no sense are a full ring that stays full: the monitor's
+ * word is taken for how much, never for where. */
+static uint32_t used(int stream)
+{
+	const struct noxs_ring *r = &console->ring[stream];
+	/* Acquire: the other side is done with the bytes before its index says so. */
+	uint32_t tail = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE);
+	uint32_t n = tail - __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
+
+	return uk_min(n, rings[stream].bytes);
+}
 
 size_t uk_console_room(int stream)
 {
-	const struct noxs_ring *r = &console->ring[stream];
-
-	return rings[stream].bytes - (r->tail - __atomic_load_n(&r->head, __ATOMIC_ACQUIRE));
+	return rings[stream].bytes - used(stream);
 }
 
 size_t uk_console_avail(void)
 {
-	const struct noxs_ring *r = &console->ring[NOXS_STDIN];
+	return used(NOXS_STDIN);
+}
 
-	return __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) - r->head;
+/* There is something in the ring. If somebody sleeps until it is told: tell it, once. */
+static void ring_doorbell(int stream)
+{
+	uint32_t wake;
+
+	if (!first_slot)
+		return;
+	/* The index must be seen by who then goes to sleep, or we see that it does. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	wake = __atomic_load_n(&console->wake[stream], __ATOMIC_RELAXED);
+	if (__builtin_expect(wake != rung[stream], 0)) {
+		rung[stream] = wake;
+		uk_doorbell(first_slot + (unsigned)stream, 0);
+	}
 }
 
 /* Copies n bytes between a ring at position pos and memory, in at most two pieces. */
@@ -61,12 +105,14 @@ static long put(int stream, uint64_t memory, size_t n, bool user)
 	uint32_t error = __atomic_load_n(&console->error[stream], __ATOMIC_RELAXED);
 	long ret;
 
-	if (error)
-		return -(long)error;
+	if (error || !rings[stream].bytes)
+		return error && error < 4096 ? -(long)error : -EIO;
 	n = uk_min(n, uk_console_room(stream));
 	ret = move(stream, r->tail, memory, n, false, user);
-	if (ret > 0)
+	if (ret > 0) {
 		__atomic_store_n(&r->tail, r->tail + (uint32_t)ret, __ATOMIC_RELEASE);
+		ring_doorbell(stream);
+	}
 	return ret;
 }
 
@@ -85,6 +131,11 @@ long uk_console_read(uint64_t user, size_t n)
 	if (ret > 0)
 		__atomic_store_n(&r->head, r->head + (uint32_t)ret, __ATOMIC_RELEASE);
 	return ret;
+}
+
+bool uk_console_failed(int stream)
+{
+	return __atomic_load_n(&console->error[stream], __ATOMIC_RELAXED) || !rings[stream].bytes;
 }
 
 bool uk_console_eof(void)

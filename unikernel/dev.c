@@ -127,7 +127,7 @@ static uint32_t console_poll(struct uk_file *f, uint32_t *wait)
 		*wait |= NOXS_EV_STDIN;
 	}
 	if (mode != O_RDONLY) {
-		if (UK_CONTROL->console.error[out])
+		if (uk_console_failed(out))
 			events |= POLLERR | POLLOUT | POLLWRNORM;
 		else if (uk_console_room(out))
 			events |= POLLOUT | POLLWRNORM;

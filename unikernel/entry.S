@@ -46,7 +46,7 @@
 	.globl uk_head
 uk_head: /* struct noxs_kernel */
 	.long 0x73786f6e
-	.long 1
+	.long 2
 	.long uk_off_rodata
 	.long uk_off_data
 	.long uk_off_bss

@@ -22,6 +22,7 @@ struct block {
 
 static struct block *blocks;
 static size_t nblocks;
+static size_t ready; /* blocks, from the first, that the monitor has put memory behind */
 static size_t frames_used;
 static size_t hint;    /* block where the last frame was found */
 static size_t emptied; /* blocks that became free since the last uk_frames_give_back */
@@ -31,13 +32,32 @@ static inline bool get(const uint64_t *map, size_t i)
 	return map[i / 64] >> (i % 64) & 1;
 }
 
+/* May the first n blocks be used? The monitor gives more when it is asked, and more than
+ * that: this is seldom. */
+static bool have(size_t n)
+{
+	if (__builtin_expect(n <= ready, 1))
+		return true;
+	if (n > nblocks)
+		return false;
+	uk_doorbell(NOXS_DB_GROW, n * UK_BLOCK);
+	ready = uk_min(UK_NOXS->free_ready / UK_BLOCK, nblocks);
+	return n <= ready;
+}
+
 static void init(void)
 {
 	size_t bytes;
 
 	nblocks = UK_NOXS->free_bytes / UK_BLOCK;
-	blocks = (struct block *)(NOXS_GVA_LINEAR + UK_NOXS->free_gpa);
+	ready = uk_min(UK_NOXS->free_ready / UK_BLOCK, nblocks);
 	bytes = nblocks * sizeof(struct block);
+	while (!have((bytes + UK_BLOCK - 1) / UK_BLOCK)) {
+		/* The table must fit: less memory, then. */
+		nblocks = ready;
+		bytes = nblocks * sizeof(struct block);
+	}
+	blocks = (struct block *)(NOXS_GVA_LINEAR + UK_NOXS->free_gpa);
 	for (size_t i = 0; i < (bytes + NOXS_PAGE - 1) / NOXS_PAGE; i++) {
 		struct block *b = &blocks[i / PER_BLOCK];
 
@@ -95,6 +115,9 @@ static uint64_t take_blocks(size_t n)
 			continue;
 		size_t first = i + 1 - need;
 
+		if (!have(i + 1))
+			return 0;
+
 		for (size_t b = first; b <= i; b++) {
 			size_t part = uk_min(n, (size_t)PER_BLOCK);
 
@@ -125,6 +148,8 @@ uint64_t uk_frames_take(size_t n)
 			at = find_run(&blocks[b], n);
 			if (at == PER_BLOCK)
 				continue;
+			if (!have(b + 1))
+				return 0;
 			take(b, at, n);
 			hint = b;
 			return block_gpa(b) + at * NOXS_PAGE;

@@ -10,6 +10,7 @@
 #include <linux/signal.h>
 #include <asm/unistd.h>
 
+#include "device.h"
 #include "signal.h"
 
 #define BIT(sig)    (1ull << ((sig)-1))
@@ -54,15 +55,17 @@ void uk_signal_raise(int sig)
 	raise_info(sig, SI_KERNEL, 0);
 }
 
+void uk_signal_sent(int sig)
+{
+	raise_info(sig, SI_USER, 0);
+}
+
 bool uk_signal_poll(void)
 {
-	struct noxs_power *power = &UK_CONTROL->power;
-	uint32_t request = __atomic_load_n(&power->request, __ATOMIC_ACQUIRE);
+	const struct noxs_power *power = &UK_CONTROL->power;
 
-	if (__builtin_expect(request != power->ack, 0)) {
-		power->ack = request;
-		raise_info((int)(request & 0xff), SI_USER, 0);
-	}
+	if (__builtin_expect(__atomic_load_n(&power->request, __ATOMIC_RELAXED) != power->ack, 0))
+		uk_power_take();
 	if (__builtin_expect(power->timer_ns != 0, 0) && uk_timer_expired())
 		raise_info(SIGALRM, SI_KERNEL, 0);
 	if (pending & waited)
@@ -256,7 +259,7 @@ UK_SYSCALL(rt_sigaction)
 		actions[a] = new;
 		if (ignored((int)a))
 			pending &= ~BIT(a);
-		if (new.handler > (uint64_t)SIG_IGN)
+		if (new.handler != (uint64_t)SIG_DFL)
 			UK_CONTROL->power.handled |= BIT(a);
 		else
 			UK_CONTROL->power.handled &= ~BIT(a);

@@ -33,6 +33,8 @@ long uk_sigframe_push(struct uk_frame *f, int sig, const struct uk_sigaction *ac
 		      const struct siginfo *info, uint64_t mask, uint64_t cr2);
 
 /* ---- signal.c ---- */
+/* A signal from outside: kill(2) by somebody whose number means nothing in here. */
+void uk_signal_sent(int sig);
 void uk_sigmask_set(uint64_t mask);
 /* For ppoll, pselect6, sigsuspend: 0, -EFAULT or -EINVAL. The mask as it was goes to old. */
 long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old);

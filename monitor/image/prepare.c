@@ -82,11 +82,12 @@ static void copy_loads(struct image_out *out)
 	}
 }
 
-/* Add the stubs' segment, one unmapped page behind the program's end. */
+/* Add the stubs' segment, directly behind the program's end: what a small program uses then
+ * lies within few pages, which KVM can map at one exit (guest_load.c, place_image). */
 static void rewrite(struct image_out *out, uint64_t stubs_off)
 {
 	struct prepared_header *header = out->header;
-	const uint64_t addr = out->plan.end + NOXS_PAGE;
+	const uint64_t addr = out->plan.end;
 	uint64_t used = sites_rewrite(&out->sites, out->file + stubs_off, addr, byte_at, out);
 
 	if (used) {
@@ -110,7 +111,7 @@ static bool room_for_stubs(const struct elf_plan *plan, uint64_t stub_bytes)
 		plan->pie ? (NOXS_GVA_PIE_END - NOXS_GVA_PIE) / 2 : NOXS_GVA_USER_END;
 
 	return stub_bytes && plan->nsegments < PREPARED_MAX_SEGMENTS &&
-	       page_up(stub_bytes) + 2 * NOXS_PAGE <= limit - plan->end;
+	       page_up(stub_bytes) + NOXS_PAGE <= limit - plan->end;
 }
 
 static void set_header(const struct elf_plan *plan, struct prepared_header *header)

@@ -8,12 +8,13 @@
 #   tests/amdv/run.sh [OPTION]... [--] [CASES-FILE]...
 #     --build DIR      where what was built is         (build)
 #     --only REGEX     run only the tests with such names
-#     --limit SECONDS  for one test                    (30)
+#     --limit SECONDS  for one test                    (60)
 #     --timeout SECONDS for the whole machine          (600)
 #
 # Runs all of DIR/tests/guest/{musl,glibc} (static programs that print SUCCESS and exit
-# with 0; 77: skipped) and the cases in the files (tests/amdv/cases). Prints TAP, then
-# "N passed, N failed, N skipped". What happens inside is in tests/amdv/init.
+# with 0; 77: skipped), the cases in the files (tests/amdv/cases) and the scripts in
+# tests/amdv/scripts (a busybox sh runs each; exit code 0, or 77 and a reason: skipped).
+# Prints TAP, then "N passed, N failed, N skipped". What happens inside is in tests/amdv/init.
 # $AMDV_MODULES: the modules to load, with what they depend on (kvm-amd).
 set -euo pipefail
 
@@ -21,7 +22,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 build=$root/build
 only=
-limit=30
+limit=60
 timeout=600
 read -r -a modules <<<"${AMDV_MODULES:-kvm-amd}"
 
@@ -143,7 +144,7 @@ add_modules() {
 	done <"$work/files" >"$work/root/tests/modules"
 }
 
-# plan NAME CODE TEXT ARGUMENTS: adds a test, unless --only leaves it out.
+# plan NAME CODE TEXT COMMAND: adds a test, unless --only leaves it out.
 plan() {
 	[[ $1 =~ $only ]] || return 0
 	echo "$1|$2|$3|$4" >>"$work/root/tests/plan"
@@ -160,15 +161,16 @@ plan_guests() {
 		[ ! -f "$root/tests/guest/$name.run" ] ||
 			options="$(grep -v '^#' "$root/tests/guest/$name.run" | tr '\n' ' ')"
 		add "$file" "guest/$libc"
-		plan "guest/$libc/$name" 0 SUCCESS "run $options guest/$libc/$name"
+		plan "guest/$libc/$name" 0 SUCCESS "/mayfly/mayfly run $options guest/$libc/$name"
 	done
 }
 
 plan_cases() {
 	local list number line name code text arguments file
-	# What the cases name: programs that crash.
-	for file in "$build"/tests/guest-crash/glibc/{null_read,stack_overflow,abort_call}; do
-		[ ! -x "$file" ] || add "$file" guest-crash
+	# What the cases name: programs that crash, or break the contract.
+	for file in "$build"/tests/guest-crash/glibc/{null_read,stack_overflow,abort_call} \
+		"$build"/tests/guest-hostile/musl/*; do
+		[ ! -x "$file" ] || add "$file" "$(basename "$(dirname "$(dirname "$file")")")"
 	done
 	for list in "${lists[@]}"; do
 		[ -f "$list" ] || die "there is no case file $list"
@@ -184,8 +186,27 @@ plan_cases() {
 			read -r arguments <<<"${BASH_REMATCH[4]}"
 			[[ $name =~ ^[^[:space:]:]+$ && $code =~ ^[0-9]+$ && -n $arguments ]] ||
 				die "$list:$number: a name without spaces, an exit code and arguments"
-			plan "$name" "$code" "$text" "$arguments"
+			plan "$name" "$code" "$text" "/mayfly/mayfly $arguments"
 		done <"$list"
+	done
+}
+
+# Scripts, and the dynamic programs that they use. A test that was not built is a failure of
+# the script that wants it.
+plan_scripts() {
+	local file
+	for file in "$(command -v curl)" "$build/tests/unit/test_cgroup_live"; do
+		[ -x "$file" ] || continue
+		add "$file" bin
+		add_libraries "$file"
+	done
+	for file in "$here"/scripts/*.sh; do
+		add "$file" scripts
+		[ "$file" != "$here/scripts/lib.sh" ] || continue
+		plan "script/$(basename "$file" .sh)" 0 '' "sh -eu scripts/$(basename "$file")"
+	done
+	for file in "$build"/tests/guest-cli/musl/*; do
+		[ ! -x "$file" ] || add "$file" guest-cli
 	done
 }
 
@@ -213,6 +234,7 @@ make_initrd() {
 	: >"$work/root/tests/plan"
 	plan_guests
 	plan_cases
+	plan_scripts
 	[ -s "$work/root/tests/plan" ] || die "there is no test to run"
 	twice=$(cut -d '|' -f 1 "$work/root/tests/plan" | sort | uniq -d)
 	[ -z "$twice" ] || die "two tests have the same name: $twice"

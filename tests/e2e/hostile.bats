@@ -88,9 +88,32 @@ teardown() {
 	ends 0 doorbell slot 1 0xffffffffffffffff
 	breaks 'crash of kind 0' doorbell slot 2 0xffffffffffffffff
 	ends 0 doorbell slot 3 0xffffffffffffffff
-	for slot in $(seq 4 511); do
+	for slot in $(seq 4 15) $(seq 19 511); do
 		breaks "rang doorbell $slot," doorbell slot "$slot" 0x8000000000000001
 	done
+	# The console's queues: whoever likes may ring them.
+	for slot in 16 17 18; do
+		ends 0 doorbell slot $slot 0x8000000000000001
+	done
+}
+
+@test "storms of doorbells: exits, and rings of the monitor's thread" {
+	local cpu
+	for slot in 16 17 18; do
+		ends 0 doorbell storm $slot "$(scaled 20000)"
+	done
+	options=(--timeout=500ms)
+	ends 124 doorbell storm 17 1000000000000
+	options=(--timeout=20s)
+	for slot in 17 18; do
+		ends 0 doorbell often-storm $slot "$(scaled 100000)"
+		prints 'the end'
+	done
+	# Whatever it rings, the monitor wakes up a thousand times a second, no more.
+	options=(--timeout=3s)
+	TIMEFORMAT='%U %S'
+	cpu=$({ time ends 124 doorbell often-storm 17 1000000000000 >/dev/null; } 2>&1)
+	awk '{ exit !($1 + $2 < 5) }' <<<"$cpu" || fail "$cpu s of CPU time in 3 s"
 }
 
 @test "the doorbell page: other widths, unaligned, loads, read-modify-write" {
@@ -135,14 +158,40 @@ teardown() {
 @test "ring indices at random, for a second" {
 	for _ in 1 2 3; do
 		attack rings random
+		attack rings often-random
 	done
+}
+
+@test "ring indices that make no sense, found by the thread that a ring has woken" {
+	for value in 0x80000000 0xffffffff 0x10001; do
+		breaks 'broke its console' rings often-tail 1 $value
+		breaks 'broke its console' rings often-tail 2 $value
+	done
+	for value in 0 0x7fffffff 0xfffffffe; do
+		ends 0 rings often-wake 1 $value
+	done
+}
+
+@test "states of front ends that do not exist or lie behind; features that came too late" {
+	for value in 0 4 0x80000000 0xffffffff; do
+		breaks 'its console into state' rings front $value
+		breaks 'its power device into state' fields front $value
+	done
+	for value in 0 0xffffffffffffffff; do
+		ends 0 rings features $value
+		prints 'still heard'
+		ends 0 fields features $value
+	done
+	# Closed, a console is silent and a power device is asked nothing.
+	ends 0 rings front 3
+	ends 0 fields front 3
 }
 
 @test "the monitor's fields of the console, overwritten" {
 	ends 0 rings fields
 	prints 'still heard'
 	for byte in 0x55 0xff; do
-		breaks 'broke its console' fields page $byte
+		breaks 'into state' fields page $byte
 	done
 	attack fields page 0
 }
@@ -237,6 +286,12 @@ teardown() {
 	ready
 	kill -TERM "$pid"
 	ended 143
+}
+
+@test "acknowledgements of requests that were never made" {
+	for value in 1 0x10000 0x10f 0xffffffff; do
+		breaks 'not made' fields ack $value
+	done
 }
 
 @test "wild timers, requests and return addresses; the monitor does not spin" {

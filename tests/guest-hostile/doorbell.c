@@ -9,7 +9,20 @@ int main(int argc, char **argv)
 
 	if (is(argv, "slot"))
 		ring((unsigned)n, value);
-	else if (is(argv, "store1"))
+	else if (is(argv, "storm")) /* a queue's slot, again and again */
+		for (uint64_t i = 0; i < value; i++)
+			ring((unsigned)n, i);
+	else if (is(argv, "often-storm")) { /* ... once it is bound to an eventfd */
+		for (uint64_t end = mono_ns() + 50 * MS; mono_ns() < end;) {
+			(void)!write(1, "often\n", 6);
+			for (uint64_t until = mono_ns() + MS / 10; mono_ns() < until;)
+				;
+		}
+		for (uint64_t i = 0; i < value; i++)
+			ring((unsigned)n, i);
+		say("the end\n");
+		ring(NOXS_DB_EXIT, 0);
+	} else if (is(argv, "store1"))
 		__asm__ volatile("movb %b1, %0" : "=m"(*at) : "q"(value));
 	else if (is(argv, "store2"))
 		__asm__ volatile("movw %w1, %0" : "=m"(*(volatile uint16_t *)at) : "r"(value));

@@ -26,6 +26,24 @@ int main(int argc, char **argv)
 		say("ready\n");
 		for (;;)
 			control->power.ack = 0;
+	} else if (is(argv, "ack")) { /* of a request that was never made */
+		control->power.ack = (uint32_t)value;
+		compute(1000 * MS);
+	} else if (is(argv, "front")) { /* a state of the power device's front end */
+		control->power.front.state = (uint32_t)value;
+		compute(1000 * MS);
+	} else if (is(argv, "features")) { /* accepted too late */
+		control->power.front.features = value;
+		compute(50 * MS);
+	} else if (is(argv, "liar")) { /* acknowledges whatever is asked, and goes on */
+		say("ready\n");
+		for (;;) {
+			control->power.ack = control->power.request;
+			say(".");
+			control->wait.events = NOXS_EV_STDOUT;
+			control->wait.deadline_ns = 0;
+			ring(NOXS_DB_WAIT, 0);
+		}
 	} else if (is(argv, "timer")) {
 		/* The kernel would clear it: without it, as a loop that writes it again. */
 		const uint64_t end = mono_ns() + 1000 * MS;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rings.c ATTACK [STREAM VALUE]: ring indices that make no sense. */
+/*
+ * rings.c ATTACK [STREAM VALUE | VALUE]: ring indices that make no sense, and the rest of the
+ * console's control block.
+ */
 #include "hostile.h"
 
 static void wait_events(uint32_t events, uint64_t deadline)
@@ -34,9 +37,22 @@ static int at_random(uint64_t ns)
 	return 0;
 }
 
+/* A line every 100 us for 50 ms: the monitor gives the output a thread of its own. */
+static void print_often(void)
+{
+	const uint64_t end = mono_ns() + 50 * MS;
+
+	while (mono_ns() < end) {
+		(void)!write(1, "often\n", 6);
+		for (uint64_t until = mono_ns() + MS / 10; mono_ns() < until;)
+			;
+	}
+}
+
 int main(int argc, char **argv)
 {
-	const uint64_t stream = number(argc, argv, 2) % 3, value = number(argc, argv, 3);
+	const uint64_t stream_or_value = number(argc, argv, 2), stream = stream_or_value % 3;
+	const uint64_t value = number(argc, argv, 3);
 	volatile struct noxs_ring *r = &control->console.ring[stream];
 
 	if (is(argv, "tail")) {
@@ -54,8 +70,29 @@ int main(int argc, char **argv)
 			;
 	} else if (is(argv, "random")) {
 		return at_random(1000 * MS);
+	} else if (is(argv, "front")) { /* a state of the front end */
+		control->console.front.state = (uint32_t)stream_or_value;
+		wait_events(0, 1);
+	} else if (is(argv, "features")) { /* accepted too late */
+		control->console.front.features = stream_or_value;
+		wait_events(0, 1);
+		say("still heard\n");
+		ring(NOXS_DB_EXIT, 0);
+	} else if (is(argv, "often-tail")) { /* while the monitor's other thread is at it, too */
+		print_often();
+		r->tail += (uint32_t)value;
+		ring(NOXS_DB_QUEUE + (unsigned)stream, 0);
+		for (;;)
+			;
+	} else if (is(argv, "often-random")) {
+		print_often();
+		return at_random(500 * MS);
+	} else if (is(argv, "often-wake")) { /* the monitor's own words, put into its mouth */
+		for (uint64_t end = mono_ns() + 200 * MS; mono_ns() < end;) {
+			control->console.wake[NOXS_STDOUT] += 1 + (uint32_t)value;
+			(void)!write(1, "x", 1);
+		}
 	} else if (is(argv, "fields")) { /* what the monitor wrote is not what it believes */
-		control->console.state = 0xdeadbeef;
 		control->console.eof = 0xffffffff;
 		for (int i = 0; i < NOXS_NSTREAMS; i++)
 			control->console.error[i] = 0xffffffff;

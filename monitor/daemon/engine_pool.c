@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine_pool.c: shells are made, wait, and are given to starts, as pool.c would have it.
+ *
+ * Everything here happens before the loop sleeps or in its timers, never inside a start:
+ * a start that finds a ready shell takes it from a list and is done.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine_own.h"
+#include "limits.h"
+
+#define WAIT_NS    30000000000ull /* a start waits for a shell at most */
+#define PREPARE_NS 60000000000ull /* a shell that has not become ready by then never will */
+#define LEAVE_NS   5000000000ull  /* a shell that said EXIT and does not go is ended */
+#define SWEEP_NS   1000000000ull
+
+static int flavour_of(const struct engine *e, const struct shell *shell)
+{
+	return shell->bound ? -1 : pool_find(&e->pool, shell->memory_bytes);
+}
+
+/* ---- one shell ---- */
+
+/* Its cgroups and SPAWN. 0; -EAGAIN: later; else -errno and a message. */
+static int spawn(struct engine *e, struct shell *shell, const struct cgroup_limits *limits,
+		 struct err *err)
+{
+	int cgroup[ZYGOTE_MAX_CGROUPS], n = 0, ret;
+
+	if (e->cgroups) {
+		n = cgroups_create(e->cgroups, shell->number, limits, cgroup, err);
+		if (n < 0)
+			return n;
+		shell->has_cgroup = true;
+	}
+	ret = zygote_spawn(e, shell, cgroup, n, err);
+	for (int i = 0; i < n; i++)
+		close(cgroup[i]);
+	if (ret && shell->has_cgroup)
+		cgroups_remove(e->cgroups, shell->number);
+	return ret;
+}
+
+/* r: for whom alone it is; NULL: for the pool. As spawn. */
+static int make_shell(struct engine *e, uint64_t memory_bytes, bool urgent, struct record *r,
+		      struct err *err)
+{
+	struct shell *shell = shells_add(&e->shells, memory_bytes, err);
+	int ret;
+
+	if (!shell)
+		return -EBUSY;
+	shell->urgent = urgent;
+	shell->bound = r;
+	shell->has_log = !r || r->start->log_bytes;
+	ret = spawn(e, shell, r && r->start->limited ? &r->start->limits : NULL, err);
+	if (ret) {
+		shells_remove(&e->shells, shell);
+		return ret;
+	}
+	shell->record = r;
+	if (r)
+		r->process = shell;
+	return 0;
+}
+
+/* ---- those who wait ---- */
+
+static struct record *first_waiting(struct link *queue)
+{
+	struct link *l = list_first(queue);
+
+	return l ? LIST_OF(l, struct record, queue) : NULL;
+}
+
+/* One that waits hears why nothing comes of it. */
+static void fail_first(struct engine *e, struct link *queue, const struct err *err)
+{
+	struct record *r = first_waiting(queue);
+
+	if (r)
+		start_failed(e, r, ENGINE_BUSY, err);
+}
+
+struct shell *pool_ready_shell(struct engine *e, int flavour)
+{
+	struct link *l;
+
+	if (!pool_take(&e->pool, flavour, loop_now_ns()))
+		return NULL;
+	/* The one that was prepared last: its memory is likeliest to be in the cache. */
+	l = e->ready[flavour].prev;
+	list_remove(l);
+	return LIST_OF(l, struct shell, list);
+}
+
+static void serve_bound(struct engine *e, struct shell *shell)
+{
+	struct record *r = shell->record;
+
+	e->bound_preparing--;
+	if (!r) {
+		shell_discard(e, shell);
+		return;
+	}
+	r->start->queued_ns = 0;
+	start_with_shell(e, r, shell);
+}
+
+void pool_shell_ready(struct engine *e, struct shell *shell)
+{
+	uint64_t took = loop_now_ns() - shell->since_ns;
+	int flavour = flavour_of(e, shell);
+	struct record *r;
+
+	if (shell->bound) {
+		serve_bound(e, shell);
+		return;
+	}
+	shells_set_state(&e->shells, shell, SHELL_READY);
+	if (flavour < 0) { /* given up meanwhile */
+		shell_discard(e, shell);
+		return;
+	}
+	pool_ready(&e->pool, flavour, shell->urgent, took);
+	r = first_waiting(&e->waiting[flavour]);
+	if (r) {
+		list_remove(&r->queue);
+		r->start->queued_ns = 0;
+		pool_served(&e->pool, flavour);
+		start_with_shell(e, r, shell);
+	} else {
+		list_add(&e->ready[flavour], &shell->list);
+	}
+	pool_watch(e);
+}
+
+/* ---- failures ---- */
+
+/* A message, and which limit may be behind it. */
+static void explain(struct err *err, int errnum)
+{
+	size_t n = strlen(err->message);
+
+	limits_explain(errnum, err->message + n, sizeof(err->message) - n);
+}
+
+static void begin_pause(struct engine *e, int flavour, bool urgent, const struct err *err)
+{
+	unsigned before = e->pool.failures;
+
+	pool_failed(&e->pool, flavour, urgent, loop_now_ns());
+	/* Once for each time it gets worse, not for each of thousands. */
+	if (e->pool.failures != before)
+		event_tell(e, "pool", NULL, err->message);
+	pool_watch(e);
+}
+
+void pool_shell_failed(struct engine *e, struct shell *shell, const struct err *why, int errnum)
+{
+	int flavour = flavour_of(e, shell);
+	struct record *r = shell->record;
+	struct err copy = *why;
+	const struct err *err = &copy;
+
+	explain(&copy, errnum);
+	shells_set_state(&e->shells, shell, SHELL_LEAVING);
+	shell->record = NULL;
+	if (shell->bound) {
+		e->bound_preparing--;
+		if (r) {
+			r->process = NULL;
+			start_failed(e, r, ENGINE_BUSY, err);
+		}
+		return;
+	}
+	if (flavour < 0)
+		return;
+	begin_pause(e, flavour, shell->urgent, err);
+	if (shell->urgent)
+		fail_first(e, &e->waiting[flavour], err);
+}
+
+void pool_shell_lost(struct engine *e, struct shell *shell)
+{
+	int flavour = flavour_of(e, shell);
+
+	if (flavour >= 0)
+		pool_lost(&e->pool, flavour);
+	list_remove(&shell->list);
+	pool_watch(e);
+}
+
+/* ---- making what is to be made ---- */
+
+/* False: not now. */
+static bool make_next(struct engine *e)
+{
+	bool urgent;
+	int flavour = pool_next(&e->pool, loop_now_ns(), &urgent), ret;
+	struct err err = {0};
+
+	if (flavour < 0)
+		return false;
+	ret = make_shell(e, e->pool.flavour[flavour].level.flavour.memory_bytes, urgent, NULL,
+			 &err);
+	if (ret == -EAGAIN)
+		return false;
+	pool_began(&e->pool, flavour, urgent);
+	if (!ret)
+		return true;
+	if (ret != -EBUSY)
+		explain(&err, ret);
+	begin_pause(e, flavour, urgent, &err);
+	if (urgent)
+		fail_first(e, &e->waiting[flavour], &err);
+	return urgent;
+}
+
+static bool make_bound(struct engine *e)
+{
+	struct record *r = first_waiting(&e->waiting_bound);
+	struct err err = {0};
+	int ret;
+
+	if (!r || e->bound_preparing >= e->pool.cpus * 8)
+		return false;
+	ret = make_shell(e, r->vm.memory_bytes, true, r, &err);
+	if (ret == -EAGAIN)
+		return false;
+	if (ret) {
+		if (ret != -EBUSY)
+			explain(&err, ret);
+		start_failed(e, r, ENGINE_BUSY, &err);
+		return true;
+	}
+	e->bound_preparing++;
+	list_remove(&r->queue);
+	return true;
+}
+
+void pool_run(void *engine)
+{
+	struct engine *e = engine;
+
+	if (!e->zygote.is_up || e->ending)
+		return;
+	while (make_bound(e))
+		;
+	while (make_next(e))
+		;
+}
+
+/* ---- time ---- */
+
+/* A queue is in the order of its beginnings. */
+static void expire(struct engine *e, struct link *queue, uint64_t now)
+{
+	struct record *r;
+	struct err err;
+
+	while ((r = first_waiting(queue)) && now - r->start->queued_ns > WAIT_NS) {
+		err_set(&err, 0, "no shell could be prepared within 30 s%s%s",
+			*e->zygote.why ? ": " : "", e->zygote.why);
+		start_failed(e, r, ENGINE_BUSY, &err);
+	}
+}
+
+static void tick(void *arg)
+{
+	struct engine *e = arg;
+	uint64_t now = loop_now_ns();
+	int flavour;
+
+	e->pool_timer = 0;
+	pool_tick(&e->pool, now);
+	for (size_t i = 0; i < e->pool.n; i++)
+		expire(e, &e->waiting[i], now);
+	expire(e, &e->waiting_bound, now);
+	/* A few at a time: a rise may follow. */
+	for (int i = 0; i < 4 && (flavour = pool_excess(&e->pool)) >= 0; i++)
+		shell_discard(e, LIST_OF(e->ready[flavour].next, struct shell, list));
+	pool_watch(e);
+}
+
+/* Lists are in the order of their times. One that has been told to go is put behind the
+ * others: if it is still there after the same time it is told again. */
+static void sweep_list(struct engine *e, struct link *list, uint64_t limit)
+{
+	struct link *l;
+
+	while ((l = list_first(list))) {
+		struct shell *shell = LIST_OF(l, struct shell, list);
+
+		if (loop_now_ns() - shell->since_ns < limit)
+			return;
+		shells_set_state(&e->shells, shell, shell->state);
+		zygote_kill(e, shell, SIGKILL);
+	}
+}
+
+static void sweep(void *arg)
+{
+	struct engine *e = arg;
+
+	e->sweep_timer = 0;
+	sweep_list(e, &e->shells.preparing, PREPARE_NS);
+	sweep_list(e, &e->shells.leaving, LEAVE_NS);
+	pool_watch(e);
+}
+
+void pool_watch(struct engine *e)
+{
+	if (!e->pool_timer &&
+	    (pool_is_busy(&e->pool, loop_now_ns()) || !list_empty(&e->waiting_bound)))
+		e->pool_timer = loop_after(e->loop, POOL_TICK_NS, tick, e);
+	if (!e->sweep_timer &&
+	    (!list_empty(&e->shells.preparing) || !list_empty(&e->shells.leaving)))
+		e->sweep_timer = loop_after(e->loop, SWEEP_NS, sweep, e);
+}
+
+/* ---- opening, changing ---- */
+
+int pool_open(struct engine *e, struct err *err)
+{
+	struct flavour first = {
+		.memory_bytes = e->options.memory_bytes,
+		.minimum = e->options.shells,
+		.maximum = e->options.max_shells,
+	};
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	for (int i = 0; i < ENGINE_MAX_FLAVOURS; i++) {
+		list_init(&e->ready[i]);
+		list_init(&e->waiting[i]);
+	}
+	list_init(&e->waiting_bound);
+	if (first.maximum < first.minimum)
+		return err_set(err, 0, "the pool's maximum, %u, is less than its minimum, %u",
+			       first.maximum, first.minimum);
+	pool_init(&e->pool, &first, 1, cpus > 0 ? (unsigned)cpus : 1);
+	loop_before_sleep(e->loop, pool_run, e);
+	return 0;
+}
+
+void pool_close(struct engine *e)
+{
+	loop_before_sleep(e->loop, NULL, e);
+	loop_cancel(e->loop, e->pool_timer);
+	loop_cancel(e->loop, e->sweep_timer);
+}
+
+size_t engine_pool(struct engine *e, struct flavour_level level[ENGINE_MAX_FLAVOURS])
+{
+	for (size_t i = 0; i < e->pool.n; i++)
+		level[i] = e->pool.flavour[i].level;
+	return e->pool.n;
+}
+
+static int check_flavours(const struct engine *e, const struct flavour *f, size_t n,
+			  struct err *err)
+{
+	bool has_default = false;
+
+	if (!n || n > ENGINE_MAX_FLAVOURS) {
+		err_set(err, 0, "a pool has 1 to %d flavours", ENGINE_MAX_FLAVOURS);
+		return ENGINE_BAD;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (f[i].minimum > f[i].maximum || f[i].maximum > ENGINE_MAX_READY) {
+			err_set(err, 0,
+				"a flavour's minimum, %u, is at most its maximum, %u, and that at "
+				"most %u",
+				f[i].minimum, f[i].maximum, ENGINE_MAX_READY);
+			return ENGINE_BAD;
+		}
+		if (engine_check_memory(f[i].memory_bytes, err))
+			return ENGINE_BAD;
+		for (size_t k = 0; k < i; k++)
+			if (f[k].memory_bytes == f[i].memory_bytes) {
+				err_set(err, 0, "two flavours have %llu bytes of memory",
+					(unsigned long long)f[i].memory_bytes);
+				return ENGINE_BAD;
+			}
+		has_default |= f[i].memory_bytes == e->options.memory_bytes;
+	}
+	if (has_default)
+		return 0;
+	err_set(err, 0, "the default flavour, of %llu bytes, cannot be left out",
+		(unsigned long long)e->options.memory_bytes);
+	return ENGINE_BAD;
+}
+
+static void move_all(struct link *to, struct link *from)
+{
+	struct link *l;
+
+	while ((l = list_first(from))) {
+		list_remove(l);
+		list_add(to, l);
+	}
+}
+
+/* What was sorted by the old flavours is sorted by the new ones. */
+static void sort_anew(struct engine *e, struct link *ready, struct link *waiting)
+{
+	struct link *l;
+
+	while ((l = list_first(ready))) {
+		struct shell *shell = LIST_OF(l, struct shell, list);
+		int flavour = flavour_of(e, shell);
+
+		list_remove(l);
+		if (flavour < 0) {
+			shell_discard(e, shell);
+			continue;
+		}
+		list_add(&e->ready[flavour], l);
+		e->pool.flavour[flavour].level.ready++;
+	}
+	while ((l = list_first(waiting))) {
+		int flavour =
+			pool_find(&e->pool, LIST_OF(l, struct record, queue)->vm.memory_bytes);
+
+		list_remove(l);
+		list_add(flavour < 0 ? &e->waiting_bound : &e->waiting[flavour], l);
+		if (flavour >= 0)
+			e->pool.flavour[flavour].waiting++;
+	}
+	for (l = e->shells.preparing.next; l != &e->shells.preparing; l = l->next) {
+		const struct shell *shell = LIST_OF(l, struct shell, list);
+		int flavour = flavour_of(e, shell);
+
+		if (flavour >= 0)
+			pool_began(&e->pool, flavour, shell->urgent);
+	}
+}
+
+int engine_set_pool(struct engine *e, const struct flavour *flavour, size_t n, struct err *err)
+{
+	int ret = check_flavours(e, flavour, n, err);
+	struct link ready, waiting;
+	char detail[80];
+
+	if (ret)
+		return ret;
+	list_init(&ready);
+	list_init(&waiting);
+	for (size_t i = 0; i < e->pool.n; i++) {
+		move_all(&ready, &e->ready[i]);
+		move_all(&waiting, &e->waiting[i]);
+	}
+	/* Those that were bound for want of a flavour may have one now. */
+	move_all(&waiting, &e->waiting_bound);
+	pool_change(&e->pool, flavour, n);
+	sort_anew(e, &ready, &waiting);
+	snprintf(detail, sizeof(detail), "%zu flavours", n);
+	event_tell(e, "pool", NULL, detail);
+	pool_watch(e);
+	return 0;
+}

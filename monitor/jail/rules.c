@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rules.c: the system calls that a jailed process can make. What is not here ends it.
+ *
+ * Order matters a little: the filter looks in this order, so what is hot stands first.
+ * musl makes some calls in its own way (open, not openat); glibc, which the helper that
+ * names functions is linked against, in another.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <linux/kvm.h>
+
+#include "rules.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define LOW 0xffffffffu /* libc may extend an int's sign: the kernel looks at 32 bits, too */
+
+/* musl adds it to what it sets; to the kernel it means nothing. */
+#define LARGE_FILE 0100000u
+
+/* All three filters; the two of a run; those who have this rule alone. */
+#define ALL  (JAIL_SHELL | JAIL_RUN | JAIL_CORE)
+#define RUNS (JAIL_RUN | JAIL_CORE)
+
+#define ANY                .nargs = 0
+#define IS(n, value)       SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, LOW, (uint32_t)(value))
+#define HAS(n, mask, bits) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, mask, bits)
+#define FLAGS(n, value)    SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, LOW & ~LARGE_FILE, value)
+#define ONE(a)             .args = {a}, .nargs = 1
+#define TWO(a, b)          .args = {a, b}, .nargs = 2
+#define ALLOW(who, name, cond, text, reason)                                               \
+	{                                                                                  \
+		.sets = (who), .nr = SCMP_SYS(name), cond, .what = (text), .why = (reason) \
+	}
+
+/* The flags of clone(2) for a thread of musl's (bit 22 is CLONE_DETACHED), for posix_spawn, and for
+ * the twin of end.c. */
+#define THREAD_FLAGS                                                                        \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
+	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | 0x400000)
+#define SPAWN_FLAGS (CLONE_VM | CLONE_VFORK | SIGCHLD)
+#define TWIN_FLAGS  (CLONE_VM | CLONE_FILES)
+
+/* Of open(2)'s flags: what could change a file. O_TMPFILE is O_DIRECTORY and a bit. */
+#define WRITES ((uint64_t)(O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
+
+const struct rule jail_rules[] = {
+	/* ---- the run loop ---- */
+	ALLOW(ALL, ioctl, ONE(IS(1, KVM_RUN)), "KVM_RUN", "the guest runs"),
+	ALLOW(ALL, setitimer, ONE(IS(0, 0)), "ITIMER_REAL", "ticks, and the time limit"),
+	ALLOW(ALL, rt_sigprocmask, ANY, NULL, "no signal between the look at them and ppoll"),
+	ALLOW(ALL, rt_sigreturn, ANY, NULL, "out of the handler that ends KVM_RUN"),
+	ALLOW(ALL, ppoll, ANY, NULL, "the guest waits: for input, output, messages, time"),
+	ALLOW(ALL, poll, ANY, NULL, "is there room for output?"),
+	ALLOW(ALL, write, ANY, NULL, "output, log, news: to descriptors that are there"),
+	ALLOW(ALL, writev, ANY, NULL, NULL),
+	ALLOW(ALL, read, ANY, NULL, "input"),
+	ALLOW(ALL, readv, ANY, NULL, NULL),
+	ALLOW(ALL, clock_gettime, ANY, NULL, "where the vDSO cannot tell the time"),
+	ALLOW(ALL, ioctl, ONE(IS(1, KVM_GET_REGS)), "KVM_GET_REGS",
+	      "preemption, and where a guest went wrong"),
+	ALLOW(ALL, ioctl, ONE(IS(1, KVM_SET_REGS)), "KVM_SET_REGS", NULL),
+	ALLOW(ALL, ioctl, ONE(IS(1, KVM_SET_USER_MEMORY_REGION)), "KVM_SET_USER_MEMORY_REGION",
+	      "the guest wants to use more of its memory"),
+	ALLOW(ALL, madvise, ONE(IS(2, MADV_DONTNEED)), "MADV_DONTNEED", "memory the guest freed"),
+	ALLOW(ALL, madvise, ONE(IS(2, MADV_POPULATE_WRITE)), "MADV_POPULATE_WRITE",
+	      "pages that the guest will touch"),
+	/* ---- doorbell.c: a thread that passes output on ---- */
+	ALLOW(ALL, eventfd2, TWO(IS(0, 0), IS(1, EFD_NONBLOCK | EFD_CLOEXEC)), "0, flags",
+	      "what the guest's doorbells ring"),
+	ALLOW(ALL, ioctl, ONE(IS(1, KVM_IOEVENTFD)), "KVM_IOEVENTFD", NULL),
+	ALLOW(ALL, clone, ONE(IS(0, THREAD_FLAGS)), "as a thread",
+	      "passes output on; a shell can have this one thread more (RLIMIT_NPROC)"),
+	ALLOW(ALL, futex, ANY, NULL, "libc's locks"),
+	ALLOW(ALL, exit, ANY, NULL, "the thread's end"),
+	/* ---- a shell's messages ---- */
+	ALLOW(JAIL_SHELL, recvmsg, ANY, NULL, "the daemon's messages"),
+	ALLOW(JAIL_SHELL, recvfrom, ANY, NULL, NULL),
+	ALLOW(JAIL_SHELL, sendto, ONE(HAS(4, ~0ull, 0)), "no address",
+	      "news: to the daemon, and to nobody else"),
+	/* ---- a program comes in ---- */
+	ALLOW(JAIL_SHELL, mmap, TWO(HAS(2, PROT_EXEC, 0), HAS(3, MAP_TYPE, MAP_PRIVATE)),
+	      "private, not executable", "the image; libc's memory"),
+	ALLOW(RUNS, mmap, ONE(HAS(3, MAP_TYPE, MAP_PRIVATE)), "private", NULL),
+	ALLOW(ALL, munmap, ANY, NULL, "libc's memory"),
+	ALLOW(ALL, brk, ANY, NULL, NULL),
+	ALLOW(JAIL_SHELL, mprotect, ONE(HAS(2, PROT_EXEC, 0)), "not executable", NULL),
+	ALLOW(RUNS, mprotect, ANY, NULL, "a library's text is mapped when the helper is executed"),
+	ALLOW(ALL, fstat, ANY, NULL, "what are stdin, stdout, stderr, the image?"),
+	ALLOW(ALL, pread64, ANY, NULL, "the prepared image's head"),
+	ALLOW(JAIL_SHELL, fcntl, ONE(IS(1, F_GETFL)), "F_GETFL", "is the stream open?"),
+	ALLOW(JAIL_SHELL, gettid, ANY, NULL, "a message ends KVM_RUN"),
+	ALLOW(JAIL_SHELL, fcntl, ONE(IS(1, F_SETOWN_EX)), "F_SETOWN_EX", NULL),
+	ALLOW(JAIL_SHELL, fcntl, TWO(IS(1, F_SETFL), FLAGS(2, O_RDWR | O_ASYNC)),
+	      "F_SETFL to O_ASYNC", "O_NONBLOCK would be the other shells', too"),
+	ALLOW(ALL, ioctl, ONE(IS(1, TIOCGWINSZ)), "TIOCGWINSZ", "is the stream a terminal?"),
+	ALLOW(ALL, close, ANY, NULL, NULL),
+	ALLOW(ALL, getrandom, ANY, NULL, "the guest's seed"),
+	ALLOW(ALL, rt_sigaction, ANY, NULL, "which signals end KVM_RUN"),
+	ALLOW(ALL, mincore, ANY, NULL, "how much of the guest's memory is there"),
+	ALLOW(ALL, exit_group, ANY, NULL, "the end"),
+	/* ---- a run reports a crash: what it and the helper take; nothing that changes a file ----
+	 */
+	ALLOW(RUNS, open, ONE(HAS(1, WRITES, 0)), "to read", "the program's and the debug files"),
+	ALLOW(RUNS, openat, ONE(HAS(2, WRITES, 0)), "to read", NULL),
+	ALLOW(RUNS, readlink, ANY, NULL, NULL),
+	ALLOW(RUNS, getcwd, ANY, NULL, NULL),
+	ALLOW(RUNS, access, ANY, NULL, NULL),
+	ALLOW(RUNS, newfstatat, ANY, NULL, NULL),
+	ALLOW(RUNS, lseek, ANY, NULL, NULL),
+	ALLOW(RUNS, memfd_create, ANY, NULL, "the guest's memory for the helper, and its answer"),
+	ALLOW(RUNS, fcntl, ANY, NULL, NULL),
+	ALLOW(RUNS, pipe2, ANY, NULL, "libc's posix_spawn"),
+	ALLOW(RUNS, clone, ONE(IS(0, SPAWN_FLAGS)), "as posix_spawn", NULL),
+	ALLOW(RUNS, dup2, ANY, NULL, NULL),
+	ALLOW(RUNS, execve, ANY, NULL, "the helper, which is under this filter, too"),
+	ALLOW(RUNS, wait4, ANY, NULL, NULL),
+	ALLOW(RUNS, mremap, ANY, NULL, NULL),
+	ALLOW(RUNS, sysinfo, ANY, NULL, "libc's qsort"),
+	ALLOW(RUNS, alarm, ANY, NULL, "its time limit"),
+	/* libdw gets a network library ready, whether it will ask a server or not (it will not). */
+	{.sets = RUNS, .nr = SCMP_SYS(socketpair), .refuse = EACCES, .why = "libdw's start"},
+	ALLOW(RUNS, arch_prctl, ANY, NULL, "libc's start"),
+	ALLOW(RUNS, set_tid_address, ANY, NULL, NULL),
+	ALLOW(RUNS, set_robust_list, ANY, NULL, NULL),
+	ALLOW(RUNS, rseq, ANY, NULL, NULL),
+	ALLOW(RUNS, prlimit64, TWO(IS(0, 0), HAS(2, ~0ull, 0)), "own, to read", NULL),
+	/* ---- and leaves a twin ---- */
+	ALLOW(RUNS, getpid, ANY, NULL, "end.c: a twin takes the VM down"),
+	ALLOW(RUNS, clone, ONE(IS(0, TWIN_FLAGS)), "as the twin", NULL),
+	ALLOW(RUNS, prctl, ONE(IS(0, PR_SET_PDEATHSIG)), "PR_SET_PDEATHSIG", NULL),
+	ALLOW(RUNS, getppid, ANY, NULL, NULL),
+	ALLOW(RUNS, pause, ANY, NULL, NULL),
+	/* ---- --core: a file of the caller's is written ---- */
+	ALLOW(JAIL_CORE, ioctl, ONE(IS(1, KVM_GET_XSAVE)), "KVM_GET_XSAVE", "the core file"),
+	ALLOW(JAIL_CORE, lstat, ANY, NULL, NULL),
+	ALLOW(JAIL_CORE, open, ANY, NULL, NULL),
+	ALLOW(JAIL_CORE, ftruncate, ANY, NULL, NULL),
+	ALLOW(JAIL_CORE, fsync, ANY, NULL, NULL),
+	ALLOW(JAIL_CORE, rename, ANY, NULL, NULL),
+	ALLOW(JAIL_CORE, unlink, ANY, NULL, NULL),
+};
+const size_t jail_nrules = sizeof(jail_rules) / sizeof(jail_rules[0]);
