@@ -27,6 +27,7 @@
 
 #include "../monitor/json.h"
 #include "stats.h"
+#include "tool.h"
 
 #define MAX_SUBJECTS 16
 #define DEFAULT_RUNS 200
@@ -59,12 +60,6 @@ struct bench {
 	const char *kvm;
 };
 
-static _Noreturn void die(const char *what, const char *detail)
-{
-	fprintf(stderr, "boot: %s%s%s\n", what, detail ? ": " : "", detail ? detail : "");
-	exit(1);
-}
-
 /* The child of vfork: only what is safe with the parent's memory. */
 static _Noreturn void child(char **argv, int out)
 {
@@ -94,10 +89,10 @@ static void run(const struct subject *s, int out, uint64_t *wall_ns, uint64_t *c
 	if (pid == 0)
 		child(s->argv, out);
 	if (pid < 0)
-		die("cannot start a process", strerror(errno));
+		die_errno("cannot start a process");
 	while (wait4(pid, &status, 0, &usage) < 0)
 		if (errno != EINTR)
-			die("cannot wait", strerror(errno));
+			die_errno("cannot wait");
 	*wall_ns = stats_now_ns() - start;
 	if (s->forget)
 		unsetenv("MAYFLY_RUN_DIR");
@@ -114,17 +109,11 @@ static void forget(const char *dir)
 	const struct dirent *e;
 
 	if (!d)
-		die(dir, strerror(errno));
+		die_errno(dir);
 	while ((e = readdir(d)))
 		if (!strncmp(e->d_name, "id-", 3) || !strncmp(e->d_name, "sha256-", 7))
 			unlinkat(dirfd(d), e->d_name, 0);
 	closedir(d);
-}
-
-static void settle(unsigned us)
-{
-	if (us)
-		nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
 }
 
 /* What the subject prints, so that all can be shown to do the same. */
@@ -135,7 +124,7 @@ static size_t output_of(const struct subject *s, char *text, size_t size)
 	size_t n;
 
 	if (!f)
-		die("cannot make a temporary file", strerror(errno));
+		die_errno("cannot make a temporary file");
 	run(s, fileno(f), &ignored, &ignored);
 	rewind(f);
 	n = fread(text, 1, size, f);
@@ -162,32 +151,12 @@ static void check(const struct bench *b)
 	}
 }
 
-static uint64_t next_random(void)
-{
-	static uint64_t x;
-
-	if (!x)
-		x = stats_now_ns() | 1;
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
-
 static void measure(struct bench *b)
 {
 	size_t order[MAX_SUBJECTS];
 
-	for (size_t i = 0; i < b->nsubjects; i++)
-		order[i] = i;
 	for (unsigned round = 0; round < b->runs; round++) {
-		/* Fisher-Yates. */
-		for (size_t i = b->nsubjects; i > 1; i--) {
-			size_t j = next_random() % i, t = order[i - 1];
-
-			order[i - 1] = order[j];
-			order[j] = t;
-		}
+		tool_shuffle(order, b->nsubjects);
 		for (size_t i = 0; i < b->nsubjects; i++) {
 			struct subject *s = &b->subject[order[i]];
 
@@ -195,7 +164,7 @@ static void measure(struct bench *b)
 				continue;
 			if (s->forget)
 				forget(s->forget);
-			settle(b->pause_us);
+			tool_sleep_ns(b->pause_us * 1000ull);
 			run(s, -1, &s->wall_ns[s->n], &s->cpu_ns[s->n]);
 			s->n++;
 		}
@@ -252,16 +221,6 @@ static void print_json(const struct bench *b)
 	printf("]}\n");
 }
 
-static unsigned number(const char *option, const char *text)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (end == text || *end || n > 1000000000)
-		die(option, "give a number");
-	return (unsigned)n;
-}
-
 static void parse_name(struct subject *s, char *text)
 {
 	char *save, *part = strtok_r(text, ",", &save);
@@ -270,14 +229,14 @@ static void parse_name(struct subject *s, char *text)
 	s->every = 1;
 	while ((part = strtok_r(NULL, ",", &save))) {
 		if (!strncmp(part, "every=", 6))
-			s->every = number("every", part + 6);
+			s->every = (unsigned)tool_number("every=", part + 6, 1, 1000000000);
 		else if (!strncmp(part, "forget=", 7))
 			s->forget = part + 7;
 		else
 			die("unknown part of a subject's name", part);
 	}
-	if (!s->name || !s->every)
-		die("a subject needs a name, and every= at least 1", NULL);
+	if (!s->name)
+		die("a subject needs a name", NULL);
 }
 
 static void parse_subjects(struct bench *b, char **argv)
@@ -295,10 +254,8 @@ static void parse_subjects(struct bench *b, char **argv)
 			die("a subject has no command", s->name);
 		if (*argv)
 			*argv++ = NULL;
-		s->wall_ns = calloc(b->runs, sizeof(*s->wall_ns));
-		s->cpu_ns = calloc(b->runs, sizeof(*s->cpu_ns));
-		if (!s->wall_ns || !s->cpu_ns)
-			die("no memory", NULL);
+		s->wall_ns = tool_alloc(b->runs, sizeof(*s->wall_ns));
+		s->cpu_ns = tool_alloc(b->runs, sizeof(*s->cpu_ns));
 	}
 	if (!b->nsubjects)
 		die("no subject; see --help", NULL);
@@ -321,10 +278,10 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (opt) {
 		case 'r':
-			b.runs = number("--runs", optarg);
+			b.runs = (unsigned)tool_number("--runs", optarg, 1, 100000000);
 			break;
 		case 'p':
-			b.pause_us = number("--pause", optarg);
+			b.pause_us = (unsigned)tool_number("--pause", optarg, 0, 100000000);
 			break;
 		case 'b':
 			b.pause_us = 0;
@@ -342,8 +299,6 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!b.runs)
-		die("--runs: at least 1", NULL);
 	parse_subjects(&b, argv + optind);
 
 	/* What the subjects print goes nowhere; our own report goes to the real stdout. */
@@ -351,11 +306,11 @@ int main(int argc, char **argv)
 
 	if (report < 0 || null < 0 || fcntl(report, F_SETFD, FD_CLOEXEC) || dup2(null, 0) < 0 ||
 	    dup2(null, 1) < 0)
-		die("/dev/null", strerror(errno));
+		die_errno("/dev/null");
 	check(&b);
 	measure(&b);
 	if (dup2(report, STDOUT_FILENO) < 0)
-		die("stdout", strerror(errno));
+		die_errno("stdout");
 	if (b.json)
 		print_json(&b);
 	else

@@ -97,7 +97,7 @@ start_dockerd() {
 	[ "$(id -u)" -eq 0 ] || { say "docker left out: not root" && return 1; }
 	docker_host=unix://$dir/docker.sock
 	dockerd --iptables=false --bridge=none --data-root "$dir/data" --exec-root "$dir/exec" \
-		--host "$docker_host" --pidfile "$dir/docker.pid" >"$dir/dockerd.log" 2>&1 &
+		--host "$docker_host" --pidfile "$dir/docker.pid" --cgroup-parent "mayfly-bench-$$" >"$dir/dockerd.log" 2>&1 &
 	dockerd=$!
 	until docker --host "$docker_host" info >/dev/null 2>&1; do
 		if ! kill -0 "$dockerd" 2>/dev/null || [ $((tries += 1)) -gt 150 ]; then
@@ -119,6 +119,7 @@ stop_dockerd() {
 	wait "$pid" 2>/dev/null || true
 	awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo |
 		sort -r | while read -r mount; do umount "$mount" || true; done
+	find /sys/fs/cgroup -depth -type d -path "*/mayfly-bench-$$*" -exec rmdir {} + || true
 }
 
 # bundle DIR PROGRAM: an OCI bundle of that one file, without a terminal.

@@ -25,8 +25,7 @@
 #define MAX_PROBES 1000
 #define SETTLE_MS  500
 #define MIB        (1 << 20)
-#define LOOK_EACH  200 /* starts between two looks at the memory */
-#define NMEMORY    8
+#define NMEMORY    9
 
 static const char help[] =
 	"Usage: density [OPTION]... --daemon SOCKET --daemon-pid PID --run-dir DIR\n"
@@ -43,24 +42,25 @@ static const char help[] =
 	"  --json          one JSON document\n"
 	"  --kvm TEXT      kind of KVM, for the report\n";
 
+static const char *const memory_name[NMEMORY] = {"AnonPages",     "Shmem",      "KernelStack",
+						 "PageTables",    "SUnreclaim", "SReclaimable",
+						 "SecPageTables", "Percpu",     "VmallocUsed"};
+
+/* Memory at one time. */
+struct memory {
+	int64_t available, part[NMEMORY];
+};
+
 struct mark {
 	unsigned alive, nprobes;
-	double each_kib, available_mib;
+	double each_kib;
+	struct memory memory;
 	uint64_t call_ns[MAX_PROBES], boot_ns[MAX_PROBES], hello_ns[MAX_PROBES];
 	bool boots, hellos;
 	unsigned restless;
 	double idle_machine, idle_ours; /* percent of one CPU; ours negative: not known */
 	int64_t daemon_rss;
 	int daemon_descriptors;
-};
-
-static const char *const memory_name[NMEMORY] = {"AnonPages",  "Shmem",      "KernelStack",
-						 "PageTables", "SUnreclaim", "SReclaimable",
-						 "Percpu",     "VmallocUsed"};
-
-/* Memory at one time. */
-struct memory {
-	int64_t available, part[NMEMORY];
 };
 
 static struct bench {
@@ -220,15 +220,17 @@ static void measure_hellos(struct mark *m)
 	stats_sort(m->hello_ns, m->nprobes);
 }
 
+static double kib_each(int64_t bytes, unsigned alive)
+{
+	return (double)bytes / 1024 / alive;
+}
+
 static void measure(struct mark *m)
 {
-	int64_t available;
-
 	bench.kind->rest();
-	available = machine_available_settled(SETTLE_MS);
 	m->alive = bench.alive;
-	m->available_mib = (double)available / MIB;
-	m->each_kib = (double)(bench.before.available - available) / 1024 / m->alive;
+	m->memory = memory_now();
+	m->each_kib = kib_each(bench.before.available - m->memory.available, m->alive);
 	measure_idle(m);
 	measure_starts(m);
 	measure_hellos(m);
@@ -304,6 +306,13 @@ static double mib(int64_t bytes)
 
 static void print_rest(void)
 {
+	const struct mark *last = &bench.mark[bench.nmarks - 1];
+
+	printf("of the memory of each at the last mark, KiB:");
+	for (int i = 0; i < NMEMORY; i++)
+		printf(" %s %.0f", memory_name[i],
+		       kib_each(last->memory.part[i] - bench.before.part[i], last->alive));
+	printf("\n");
 	printf("%u of %u answered a line (%.1f s)", bench.answered, bench.alive,
 	       (double)bench.answer_ns / 1e9);
 	printf("; started in %.1f s, ended in %.1f s; of what was alive %u left\n",
@@ -311,7 +320,7 @@ static void print_rest(void)
 	if (bench.stopped)
 		printf("no more were started: %s\n", bench.stopped);
 	printf("available memory, MiB: %.0f before, %.0f at %u, %.0f after",
-	       mib(bench.before.available), bench.mark[bench.nmarks - 1].available_mib, bench.alive,
+	       mib(bench.before.available), mib(last->memory.available), bench.alive,
 	       mib(bench.after.available));
 	if (bench.shrink)
 		printf(", %.0f when the kernel has shrunk its slabs", mib(bench.shrunk.available));
@@ -372,7 +381,7 @@ static void json_pair(const char *name, bool known, const uint64_t *ns, unsigned
 
 static void json_memory(const char *name, const struct memory *m)
 {
-	printf(",\n \"%s\": {\"MemAvailable\": %lld", name, (long long)m->available);
+	printf(", \"%s\": {\"MemAvailable\": %lld", name, (long long)m->available);
 	for (int i = 0; i < NMEMORY; i++)
 		printf(", \"%s\": %lld", memory_name[i], (long long)m->part[i]);
 	printf("}");
@@ -396,10 +405,9 @@ static void print_json(void)
 	for (unsigned i = 0; i < bench.nmarks; i++) {
 		const struct mark *m = &bench.mark[i];
 
-		printf("%s\n  {\"alive\": %u, \"each_kib\": %.1f, \"available_mib\": %.1f, "
+		printf("%s\n  {\"alive\": %u, \"each_kib\": %.1f, "
 		       "\"restless\": %u, \"idle_machine_percent\": %.3f",
-		       i ? "," : "", m->alive, m->each_kib, m->available_mib, m->restless,
-		       m->idle_machine);
+		       i ? "," : "", m->alive, m->each_kib, m->restless, m->idle_machine);
 		if (m->idle_ours >= 0)
 			printf(", \"idle_ours_percent\": %.3f", m->idle_ours);
 		json_pair("start", true, m->call_ns, m->nprobes);
@@ -408,9 +416,10 @@ static void print_json(void)
 		if (bench.daemon)
 			printf(", \"daemon_rss_bytes\": %lld, \"daemon_descriptors\": %d",
 			       (long long)m->daemon_rss, m->daemon_descriptors);
+		json_memory("memory", &m->memory);
 		printf("}");
 	}
-	printf("]");
+	printf("]\n ");
 	json_memory("before", &bench.before);
 	json_memory("after", &bench.after);
 	if (bench.shrink)

@@ -24,13 +24,13 @@
 #include <unistd.h>
 
 #include "../monitor/json.h"
+#include "machine.h"
 #include "stats.h"
+#include "tool.h"
 
 #define MAX_SUBJECTS 8
 #define MAX_ROUNDS   100
 #define START_LIMIT  60000 /* ms without a line: something is wrong */
-#define SETTLE_LIMIT 4000  /* ms */
-#define STEADY       (256 * 1024)
 
 struct subject {
 	const char *name;
@@ -45,57 +45,6 @@ struct bench {
 	bool json;
 	const char *kvm;
 };
-
-static _Noreturn void die(const char *what, const char *detail)
-{
-	fprintf(stderr, "memory: %s%s%s\n", what, detail ? ": " : "", detail ? detail : "");
-	exit(1);
-}
-
-static int64_t available_bytes(void)
-{
-	FILE *f = fopen("/proc/meminfo", "r");
-	long long kib = -1;
-	char line[128];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %lld", &kib) == 1)
-			break;
-	if (kib < 0)
-		die("/proc/meminfo has no MemAvailable", NULL);
-	fclose(f);
-	return kib * 1024;
-}
-
-/* The kernel's counters are per CPU and gathered each second; root may ask for it at once. */
-static void refresh(void)
-{
-	int fd = open("/proc/sys/vm/stat_refresh", O_RDONLY | O_CLOEXEC);
-	char byte;
-
-	if (fd >= 0) {
-		if (read(fd, &byte, 1) < 0)
-			errno = 0; /* it gathers, or it does not */
-		close(fd);
-	}
-}
-
-/* Waits until what is available stays the same within STEADY for ms: VMs that have ended
- * are still being taken apart. Returns it. */
-static int64_t settled_bytes(unsigned ms)
-{
-	int64_t last = -1, now;
-
-	for (unsigned waited = 0;; waited += ms) {
-		refresh();
-		now = available_bytes();
-		if ((last >= 0 && now - last < STEADY && last - now < STEADY) ||
-		    waited > SETTLE_LIMIT)
-			return now;
-		last = now;
-		nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-	}
-}
 
 /* Waits for count lines on fd. */
 static void await_lines(const struct subject *s, int fd, unsigned count)
@@ -122,13 +71,13 @@ static uint64_t measure(const struct bench *b, const struct subject *s)
 	int64_t before, after;
 
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
-		die("cannot make pipes", strerror(errno));
-	before = settled_bytes(b->settle_ms);
+		die_errno("cannot make pipes");
+	before = machine_available_settled(b->settle_ms);
 	for (unsigned i = 0; i < b->count; i++) {
 		pid_t pid = vfork();
 
 		if (pid < 0)
-			die("cannot start a process", strerror(errno));
+			die_errno("cannot start a process");
 		if (pid == 0) {
 			dup2(in[0], 0);
 			dup2(out[1], 1);
@@ -138,7 +87,7 @@ static uint64_t measure(const struct bench *b, const struct subject *s)
 	}
 	close(out[1]);
 	await_lines(s, out[0], b->count);
-	after = settled_bytes(b->settle_ms);
+	after = machine_available_settled(b->settle_ms);
 	close(in[1]); /* the end of everybody's input */
 	for (unsigned i = 0; i < b->count; i++)
 		if (wait(&status) < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
@@ -177,17 +126,6 @@ static void print_json(const struct bench *b)
 	printf("]}\n");
 }
 
-static unsigned number(const char *option, const char *text, unsigned long least,
-		       unsigned long most)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (end == text || *end || n < least || n > most)
-		die(option, "give a number in its range");
-	return (unsigned)n;
-}
-
 static void parse_subjects(struct bench *b, char **argv)
 {
 	while (*argv) {
@@ -220,13 +158,13 @@ static void parse(struct bench *b, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
-			b->count = number("--count", optarg, 1, 100000);
+			b->count = (unsigned)tool_number("--count", optarg, 1, 100000);
 			break;
 		case 'r':
-			b->rounds = number("--rounds", optarg, 1, MAX_ROUNDS);
+			b->rounds = (unsigned)tool_number("--rounds", optarg, 1, MAX_ROUNDS);
 			break;
 		case 's':
-			b->settle_ms = number("--settle", optarg, 0, 60000);
+			b->settle_ms = (unsigned)tool_number("--settle", optarg, 0, 60000);
 			break;
 		case 'j':
 			b->json = true;

@@ -27,6 +27,9 @@
 /* Far above any program's: it is the VMs that are to go when memory ends. */
 #define OOM_SCORE "800"
 
+/* Address space beside the VM's: our text and data (1 MiB), a START's strings and input. */
+#define MORE_MEMORY (64ull << 20)
+
 /* Who forked us, for PR_SET_PDEATHSIG; 0: jail_world was not called. */
 static pid_t zygote;
 
@@ -98,6 +101,9 @@ int jail_world(struct err *err, char *text, size_t size)
 	if (ret)
 		return ret;
 	zygote = getpid();
+	/* A shell can have it sent (F_SETOWN) to any process of its user, which would end it.
+	 * Who wants it sets a handler. */
+	signal(SIGIO, SIG_IGN);
 	syscall(SYS_setgroups, 0, NULL); /* refused to who has no right to, and has none to lose */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return err_set(err, errno, "cannot set no_new_privs");
@@ -145,6 +151,7 @@ static int limit(const struct jail *j, struct err *err)
 	} limits[] = {
 		{RLIMIT_NOFILE, JAIL_FILES},
 		{RLIMIT_FSIZE, j->file_bytes},
+		{RLIMIT_AS, j->memory_bytes ? j->memory_bytes + MORE_MEMORY : RLIM_INFINITY},
 		{RLIMIT_CORE, 0},
 		{RLIMIT_NPROC, alone ? 2 : 0},
 		{RLIMIT_MEMLOCK, 0},
@@ -164,6 +171,16 @@ static int limit(const struct jail *j, struct err *err)
 			return err_set(err, errno, "cannot set limit %d to %llu", limits[i].what,
 				       (unsigned long long)limits[i].most);
 	}
+	return 0;
+}
+
+int jail_limit_files(uint64_t bytes, struct err *err)
+{
+	const struct rlimit value = {bytes, bytes};
+
+	if (setrlimit(RLIMIT_FSIZE, &value))
+		return err_set(err, errno, "cannot limit files to %llu bytes",
+			       (unsigned long long)bytes);
 	return 0;
 }
 
@@ -208,9 +225,6 @@ int jail_enter(const struct jail *j, struct err *err)
 {
 	int ret;
 
-	/* A shell can have it sent (F_SETOWN) to others of its user, and the default is an end.
-	 * Who wants it, sets a handler. */
-	signal(SIGIO, SIG_IGN);
 	if (chdir("/"))
 		return err_set(err, errno, "cannot leave the working directory");
 	if ((ret = close_others(j, err)) || (ret = limit(j, err)) || (ret = become(j, err)) ||

@@ -44,7 +44,8 @@ struct jail {
 	uint32_t uid, gid; /* JAIL_STAY: as it is */
 	const int *keep;   /* descriptors that stay open, in any order */
 	size_t nkeep;
-	uint64_t file_bytes; /* files do not grow beyond it (RLIMIT_FSIZE) */
+	uint64_t file_bytes;   /* files do not grow beyond it (RLIMIT_FSIZE) */
+	uint64_t memory_bytes; /* the VM's: what else is mapped stays small; 0: no such limit */
 };
 
 /*
@@ -53,6 +54,12 @@ struct jail {
  * A failure leaves it half way: all it may do then is to say so and _exit.
  */
 int jail_enter(const struct jail *j, struct err *err);
+
+/*
+ * jail_limit_files: after jail_enter, once it is known what will be written: files of this
+ * process do not grow beyond bytes. It can be made less, but not more again.
+ */
+int jail_limit_files(uint64_t bytes, struct err *err);
 
 /*
  * jail_self: for a process that is to report its guest's crash itself: it can still read

@@ -13,13 +13,29 @@
 
 #include "shell.h"
 
+/* What is kept and then data, in messages of the greatest size that there is. */
+static void send_output(struct shell *s, int stream, const char *data, size_t bytes)
+{
+	const size_t most = WIRE_MAX_BYTES - sizeof(struct news);
+	struct shell_output *o = &s->output;
+
+	while (o->held[stream] || bytes) {
+		size_t room = most - o->held[stream], n = bytes < room ? bytes : room;
+		struct iovec part[2] = {{o->kept[stream], o->held[stream]}, {(void *)data, n}};
+
+		shell_tell_parts(s, NEWS_OUTPUT, (uint64_t)stream, part, 2);
+		o->held[stream] = 0;
+		data += n;
+		bytes -= n;
+	}
+}
+
 ssize_t shell_capture(void *arg, int stream, const void *data, size_t bytes)
 {
 	struct shell *s = arg;
 	struct shell_output *o = &s->output;
 	uint64_t room = o->limit - o->taken[stream];
 	size_t n = bytes < room ? bytes : room;
-	struct iovec part[2] = {{o->kept[stream], o->held[stream]}, {(void *)data, n}};
 
 	if (n < bytes) {
 		o->truncated |= 1u << stream;
@@ -30,8 +46,7 @@ ssize_t shell_capture(void *arg, int stream, const void *data, size_t bytes)
 		memcpy(o->kept[stream] + o->held[stream], data, n);
 		o->held[stream] += (uint32_t)n;
 	} else {
-		shell_tell_parts(s, NEWS_OUTPUT, (uint64_t)stream, part, 2);
-		o->held[stream] = 0;
+		send_output(s, stream, data, n);
 	}
 	return (ssize_t)bytes; /* to the guest all of it was written */
 }

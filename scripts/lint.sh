@@ -35,7 +35,7 @@ shell() { shellcheck -x "${sh_files[@]}"; }
 static() {
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr \
 		--suppress=missingInclude --suppress=nullPointerRedundantCheck \
-		--suppress=unknownMacro -j "$(nproc)" monitor/*.c monitor/image/*.c monitor/backtrace/*.c
+		--suppress=unknownMacro -j "$(nproc)" monitor/*.c monitor/*/*.c
 }
 # monitor -> noxs <- unikernel, and noxs includes only freestanding headers.
 directions() {
@@ -47,9 +47,14 @@ directions() {
 # Who may see the heavy or the dangerous headers.
 owners() {
 	no_match '#include <linux/kvm\.h>' <(grep -lE '#include <linux/kvm\.h>' -r --include='*.[chS]' monitor unikernel noxs |
-		grep -vE '^monitor/(vm|run|host|crash|core|doctor|cmd_doctor|x86_[a-z]+)\.c$' |
+		grep -vE '^monitor/(vm|vcpu|kick|run|doorbell|host|crash|core|doctor|cmd_doctor|x86_[a-z]+|jail/[a-z]+)\.c$' |
 		sed 's/.*/#include <linux\/kvm.h> in &/') &&
-		no_match '#include <(libelf|gelf|elfutils|dwarf|Zydis|nettle)' monitor/*.[ch] unikernel/*.[ch] noxs/*.h
+		no_match '#include <(libelf|gelf|elfutils|dwarf|Zydis|nettle|jansson|curl|microhttpd|cap-ng|seccomp|systemd)' \
+			monitor/*.[ch] unikernel/*.[ch] noxs/*.h &&
+		no_match '#include <microhttpd' <(grep -rl '#include <microhttpd' monitor | grep -vE '^monitor/daemon/http' |
+			sed 's/.*/#include <microhttpd> in &/') &&
+		no_match '#include <seccomp' <(grep -rl '#include <seccomp' monitor | grep -vE '^monitor/jail/' |
+			sed 's/.*/#include <seccomp.h> in &/')
 }
 tables() { diff <(scripts/syscalls.sh) unikernel/SYSCALLS.md; }
 marks() { no_match '\b(TODO|FIXME|XXX|HACK)\b' "${c_files[@]}" "${sh_files[@]/scripts\/lint.sh/.ci\/run}"; }
@@ -58,7 +63,7 @@ check "clang-format" format
 check "shellcheck" shell
 check "cppcheck" static
 check "include directions: monitor -> noxs <- unikernel" directions
-check "headers with one owner: KVM, libelf, Zydis" owners
+check "headers with one owner: KVM, libelf, HTTP, seccomp" owners
 check "generated tables are up to date" tables
 check "no unfinished marks" marks
 echo "$passed passed, $failed failed, 0 skipped"

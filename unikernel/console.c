@@ -33,9 +33,11 @@ void uk_console_start(const struct noxs_device *d)
 		rings[i].bytes = (uint32_t)bytes;
 	}
 	uk_device_ready(d, &console->front, NOXS_CONSOLE_DOORBELL);
-	if (console->front.features & NOXS_CONSOLE_DOORBELL && d->doorbell >= NOXS_DB_QUEUE &&
-	    d->doorbell <= NOXS_DB_SLOTS - NOXS_NSTREAMS)
-		first_slot = d->doorbell;
+	first_slot = console->front.features & NOXS_CONSOLE_DOORBELL &&
+				     d->doorbell >= NOXS_DB_QUEUE &&
+				     d->doorbell <= NOXS_DB_SLOTS - NOXS_NSTREAMS
+			     ? d->doorbell
+			     : 0;
 }
 
 /* Bytes in a ring. Indices that make no sense are a full ring that stays full: the monitor's

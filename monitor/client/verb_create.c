@@ -72,6 +72,7 @@ static const struct option options[] = {
 	{"pool", optional_argument, NULL, POOL},
 	{"core", required_argument, NULL, ATTACHED_ONLY},
 	{"stats", no_argument, NULL, ATTACHED_ONLY},
+	{"no-jail", no_argument, NULL, ATTACHED_ONLY},
 	VERB_JSON_OPTION,
 	VERB_OPTIONS,
 };
@@ -112,8 +113,8 @@ static int option(struct spec *s, int opt, struct err *err)
 		return spec_limit(s, "pids_max", 4194304, optarg, err);
 	case ATTACHED_ONLY:
 		return err_set(err, 0,
-			       "--core and --stats are for programs that run waits for, "
-			       "without -d");
+			       "--core, --stats and --no-jail are for a VM of run's own, without "
+			       "-d");
 	}
 	return 0; /* -d, --pool: as it is anyway */
 }

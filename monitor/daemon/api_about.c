@@ -6,18 +6,21 @@
 
 /* The description is in the executable. Compilers are called from the repository's root. */
 __asm__(".section .rodata\n"
-	".globl openapi_begin\n"
-	".globl openapi_end\n"
-	"openapi_begin: .incbin \"monitor/daemon/openapi.yaml\"\n"
+	".balign 8\n"
+	".globl openapi_text\n"
+	".globl openapi_bytes\n"
+	"openapi_bytes: .quad openapi_end - openapi_text\n"
+	"openapi_text: .incbin \"monitor/daemon/openapi.yaml\"\n"
 	"openapi_end:\n"
 	".previous\n");
-extern const char openapi_begin[], openapi_end[];
+extern const char openapi_text[];
+extern const uint64_t openapi_bytes;
 
 void api_openapi(struct request *r)
 {
 	struct out o = {0};
 
-	out_add(&o, openapi_begin, (size_t)(openapi_end - openapi_begin));
+	out_add(&o, openapi_text, openapi_bytes);
 	reply(r, 200, "application/yaml", &o);
 }
 

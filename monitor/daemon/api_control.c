@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api.h"
 #include "api_request.h"
@@ -106,8 +107,6 @@ static size_t next_piece(const struct request *r)
 	return left < INPUT_BYTES ? left : INPUT_BYTES;
 }
 
-static void feed(struct request *r, struct vm *vm);
-
 /* Busy, and the message is how much of the piece it took: engine.h. */
 static void not_fed(struct request *r, int failure, const struct err *err)
 {
@@ -121,10 +120,20 @@ static void not_fed(struct request *r, int failure, const struct err *err)
 	}
 }
 
+static void feed(void *arg);
+
+static void gone(struct request *r)
+{
+	loop_cancel(r->loop, r->timer);
+}
+
+/* The next piece does not follow from within: the engine takes one answer for the answer to
+ * all that has been asked by then. */
 static void fed(void *arg, struct vm *vm, int failure, const struct err *err)
 {
 	struct request *r = arg;
 
+	(void)vm;
 	if (!request_release(r))
 		return;
 	if (failure) {
@@ -132,19 +141,28 @@ static void fed(void *arg, struct vm *vm, int failure, const struct err *err)
 		return;
 	}
 	r->count += next_piece(r);
-	if (r->count < r->body_bytes)
-		feed(r, vm);
-	else
+	if (r->count == r->body_bytes) {
 		reply_accepted(r, r->flag);
+		return;
+	}
+	r->gone = gone;
+	r->timer = loop_after(r->loop, 0, feed, r);
+	if (!r->timer)
+		reply_accepted(r, false);
 }
 
-static void feed(struct request *r, struct vm *vm)
+static void feed(void *arg)
 {
+	struct request *r = arg;
+	struct vm *vm = request_vm(r);
 	size_t piece = next_piece(r);
 	bool is_last = r->count + piece == r->body_bytes;
 	struct err err = {0};
 	int failure;
 
+	r->timer = 0;
+	if (!vm)
+		return;
 	request_hold(r);
 	failure = engine_input(r->engine, vm, r->body + r->count, piece, r->flag && is_last, fed, r,
 			       &err);
@@ -162,8 +180,9 @@ void api_stdin(struct request *r)
 	vm = request_vm(r);
 	if (!vm)
 		return;
+	memcpy(r->id, vm->id, sizeof(vm->id)); /* not by a name that may become another's */
 	if (r->body_bytes || r->flag)
-		feed(r, vm);
+		feed(r);
 	else
 		reply_accepted(r, false);
 }

@@ -9,6 +9,7 @@
  * FOLLOW_NS: that costs an fstat, works for any file system, and needs no inotify watch, of
  * which a user has few.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,12 +321,22 @@ static void stream(struct request *r, struct log_stream *s, struct vm *vm)
 	s->is_counting = s->tail != NO_TAIL;
 	s->timestamps = s->timestamps && !s->is_json;
 	r->state = s;
-	log_open(&s->reader, engine_open_log(r->engine, vm));
 	if (vm->state == VM_EXITED)
 		vm_ended(r, s, vm);
 	else if (s->follow)
 		r->wait = engine_wait(r->engine, vm, ended, r);
 	reply_stream(r, s->is_json ? TYPE_LINES : TYPE_BINARY, &stream);
+}
+
+/* False: there is one, and it cannot be opened. */
+static bool open_log(struct request *r, struct log_stream *s, const struct vm *vm)
+{
+	errno = 0;
+	log_open(&s->reader, engine_open_log(r->engine, vm));
+	if (s->reader.fd >= 0 || (errno != EMFILE && errno != ENFILE && errno != ENOMEM))
+		return true;
+	reply_errorf(r, ENGINE_BUSY, "cannot open the log of VM %s: %s", vm->id, strerror(errno));
+	return false;
 }
 
 void api_logs(struct request *r)
@@ -339,7 +350,7 @@ void api_logs(struct request *r)
 	}
 	memset(s, 0, offsetof(struct log_stream, reader)); /* its buffer may be left as it is */
 	vm = read_options(r, s) ? request_vm(r) : NULL;
-	if (vm)
+	if (vm && open_log(r, s, vm))
 		stream(r, s, vm);
 	else
 		free(s);

@@ -44,8 +44,8 @@ static void histogram(struct out *o, const char *name, const char *label,
 	for (int i = 0; i < ENGINE_BUCKETS; i++) {
 		sum += h->bucket[i];
 		if (i < ENGINE_BUCKETS - 1)
-			out_printf(o, "%s_bucket{%s%sle=\"%.9g\"} %" PRIu64 "\n", name, label, comma,
-				   (double)((uint64_t)FIRST_BOUND_US << i) / 1e6, sum);
+			out_printf(o, "%s_bucket{%s%sle=\"%.9g\"} %" PRIu64 "\n", name, label,
+				   comma, (double)((uint64_t)FIRST_BOUND_US << i) / 1e6, sum);
 		else
 			out_printf(o, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, label,
 				   comma, sum);
@@ -150,6 +150,7 @@ static void http(struct out *o, struct request *r)
 
 /* ---- the daemon's process ---- */
 
+/* 0: it cannot be told, for want of one. */
 static uint64_t open_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -163,7 +164,7 @@ static uint64_t open_fds(void)
 	return n - 3; /* ".", ".." and the directory itself */
 }
 
-/* Virtual and resident bytes. */
+/* Virtual and resident bytes; 0: they cannot be told. */
 static void memory(uint64_t *all, uint64_t *resident)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
@@ -188,17 +189,21 @@ static void process(struct out *o, const struct engine_metrics *m)
 {
 	struct rlimit files = {0};
 	struct rusage use = {0};
-	uint64_t all, resident;
+	uint64_t all, resident, fds = open_fds();
 
 	getrusage(RUSAGE_SELF, &use);
 	getrlimit(RLIMIT_NOFILE, &files);
 	memory(&all, &resident);
 	seconds(o, "process_cpu_seconds_total", "counter", "CPU time of the daemon.",
 		of_timeval(use.ru_utime) + of_timeval(use.ru_stime));
-	one(o, "process_resident_memory_bytes", "gauge", "Resident memory of the daemon.",
-	    resident);
-	one(o, "process_virtual_memory_bytes", "gauge", "Virtual memory of the daemon.", all);
-	one(o, "process_open_fds", "gauge", "Descriptors that the daemon has open.", open_fds());
+	if (resident) {
+		one(o, "process_resident_memory_bytes", "gauge", "Resident memory of the daemon.",
+		    resident);
+		one(o, "process_virtual_memory_bytes", "gauge", "Virtual memory of the daemon.",
+		    all);
+	}
+	if (fds)
+		one(o, "process_open_fds", "gauge", "Descriptors that the daemon has open.", fds);
 	one(o, "process_max_fds", "gauge", "Descriptors that it may have.", files.rlim_cur);
 	seconds(o, "process_start_time_seconds", "gauge",
 		"When the daemon was started, since the epoch.", (double)m->started_ns / 1e9);

@@ -156,7 +156,7 @@ static void begin_pause(struct engine *e, int flavour, bool urgent, const struct
 
 	pool_failed(&e->pool, flavour, urgent, loop_now_ns());
 	/* Once for each time it gets worse, not for each of thousands. */
-	if (e->pool.failures != before)
+	if (e->pool.failures != before && !e->ending)
 		event_tell(e, "pool", NULL, err->message);
 	pool_watch(e);
 }

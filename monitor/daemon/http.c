@@ -105,6 +105,14 @@ static void again(struct http *http)
 		http->again_timer = loop_after(http->loop, 0, kick_again, http);
 }
 
+/* Only so that the loop goes around. */
+static void turned(void *arg)
+{
+	struct http *http = arg;
+
+	http->turn_timer = 0;
+}
+
 /*
  * A resumed connection takes MHD three rounds until it reads again. The timer for idle
  * connections is set when there is none: activity only moves deadlines away, so it may come
@@ -138,8 +146,8 @@ static void before_sleep(void *arg)
 		return;
 	http->was_asked = false;
 	run(http);
-	if (http->was_asked)
-		again(http);
+	if (http->was_asked && !http->turn_timer)
+		http->turn_timer = loop_after(http->loop, 0, turned, http);
 }
 
 static void ready(void *arg, uint32_t events)
@@ -232,6 +240,7 @@ void http_close(struct http *http)
 	loop_cancel(http->loop, http->watch_timer);
 	loop_cancel(http->loop, http->idle_timer);
 	loop_cancel(http->loop, http->again_timer);
+	loop_cancel(http->loop, http->turn_timer);
 	MHD_stop_daemon(http->mhd);
 	free(http);
 }

@@ -14,7 +14,7 @@ struct http {
 	struct call *calls;
 	uint32_t limit, connections, waiting;
 	bool is_kicked, was_asked; /* a handler was called */
-	uint64_t watch_timer, idle_timer, again_timer;
+	uint64_t watch_timer, idle_timer, again_timer, turn_timer;
 	size_t upload_bytes;
 	uint64_t replies[6];
 };

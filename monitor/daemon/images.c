@@ -102,26 +102,6 @@ static void preparation_free(struct preparation *p)
 	free(p);
 }
 
-void images_close(struct images *im)
-{
-	struct link *l;
-
-	while ((l = list_first(&im->jobs))) {
-		struct preparation *p = LIST_OF(l, struct preparation, link);
-
-		if (p->job)
-			image_job_cancel(p->job);
-		preparation_free(p);
-	}
-	for (int i = 0; i < KEPT; i++)
-		if (im->kept[i])
-			image_put(im->kept[i]);
-	loop_cancel(im->loop, im->later);
-	if (im->root >= 0)
-		close(im->root);
-	free(im);
-}
-
 void images_counts(const struct images *im, uint64_t *prepared, uint64_t *hits)
 {
 	*prepared = im->nprepared;
@@ -359,6 +339,29 @@ static int prepare(struct images *im, const char *path, int elf_fd, const struct
 	}
 	list_add(&p->wanted, &w->link);
 	return IMAGES_LATER;
+}
+
+void images_close(struct images *im)
+{
+	struct err err;
+	struct link *l;
+
+	err_set(&err, 0, "the daemon is ending");
+	while ((l = list_first(&im->jobs))) {
+		struct preparation *p = LIST_OF(l, struct preparation, link);
+
+		if (p->job)
+			image_job_cancel(p->job);
+		conclude(p, NULL, ENGINE_BUSY, &err);
+		preparation_free(p);
+	}
+	for (int i = 0; i < KEPT; i++)
+		if (im->kept[i])
+			image_put(im->kept[i]);
+	loop_cancel(im->loop, im->later);
+	if (im->root >= 0)
+		close(im->root);
+	free(im);
 }
 
 /* ---- asking ---- */

@@ -36,7 +36,7 @@ typedef void images_done(void *arg, struct image_ref *ref, int failure, const st
 struct images *images_open(struct loop *loop, const char *run_dir, int run_dir_fd, const char *root,
 			   void (*prepared)(void *arg, const char *path), void *arg,
 			   struct err *err);
-/* Calls nobody any more. */
+/* Whoever waits hears that it is the end. */
 void images_close(struct images *im);
 
 #define IMAGES_LATER 1

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <linux/kvm.h>
 
 #include "rules.h"
@@ -22,7 +23,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define LOW 0xffffffffu /* libc may extend an int's sign: the kernel looks at 32 bits, too */
+/* musl hands an int to the kernel with its sign extended, as 0xffffffff8090ae81 for
+ * KVM_GET_REGS, so all 64 bits can be compared; but for what is passed through "...". */
+#define LOW  0x00000000ffffffffull
+#define HIGH 0xffffffff00000000ull
 
 /* musl adds it to what it sets; to the kernel it means nothing. */
 #define LARGE_FILE 0100000u
@@ -32,9 +36,10 @@
 #define RUNS (JAIL_RUN | JAIL_CORE)
 
 #define ANY                .nargs = 0
-#define IS(n, value)       SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, LOW, (uint32_t)(value))
-#define HAS(n, mask, bits) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, mask, bits)
-#define FLAGS(n, value)    SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, LOW & ~LARGE_FILE, value)
+#define IS(n, value)       SCMP_CMP64(n, SCMP_CMP_EQ, (uint64_t)(int32_t)(value))
+#define HAS(n, mask, bits) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, HIGH | (mask), bits)
+#define NULL_IS(n)         SCMP_CMP64(n, SCMP_CMP_EQ, 0)
+#define FLAGS(n, value)    SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, LOW & ~(uint64_t)LARGE_FILE, value)
 #define ONE(a)             .args = {a}, .nargs = 1
 #define TWO(a, b)          .args = {a, b}, .nargs = 2
 #define ALLOW(who, name, cond, text, reason)                                               \
@@ -85,9 +90,11 @@ const struct rule jail_rules[] = {
 	/* ---- a shell's messages ---- */
 	ALLOW(JAIL_SHELL, recvmsg, ANY, NULL, "the daemon's messages"),
 	ALLOW(JAIL_SHELL, recvfrom, ANY, NULL, NULL),
-	ALLOW(JAIL_SHELL, sendto, ONE(HAS(4, ~0ull, 0)), "no address",
+	ALLOW(JAIL_SHELL, sendto, ONE(NULL_IS(4)), "no address",
 	      "news: to the daemon, and to nobody else"),
 	/* ---- a program comes in ---- */
+	ALLOW(JAIL_SHELL, prlimit64, TWO(IS(0, 0), IS(1, RLIMIT_FSIZE)), "own, RLIMIT_FSIZE",
+	      "a log does not grow beyond its limit; it cannot be raised again"),
 	ALLOW(JAIL_SHELL, mmap, TWO(HAS(2, PROT_EXEC, 0), HAS(3, MAP_TYPE, MAP_PRIVATE)),
 	      "private, not executable", "the image; libc's memory"),
 	ALLOW(RUNS, mmap, ONE(HAS(3, MAP_TYPE, MAP_PRIVATE)), "private", NULL),
@@ -97,7 +104,7 @@ const struct rule jail_rules[] = {
 	ALLOW(RUNS, mprotect, ANY, NULL, "a library's text is mapped when the helper is executed"),
 	ALLOW(ALL, fstat, ANY, NULL, "what are stdin, stdout, stderr, the image?"),
 	ALLOW(ALL, pread64, ANY, NULL, "the prepared image's head"),
-	ALLOW(JAIL_SHELL, fcntl, ONE(IS(1, F_GETFL)), "F_GETFL", "is the stream open?"),
+	ALLOW(ALL, fcntl, ONE(IS(1, F_GETFL)), "F_GETFL", "is the stream open?"),
 	ALLOW(JAIL_SHELL, gettid, ANY, NULL, "a message ends KVM_RUN"),
 	ALLOW(JAIL_SHELL, fcntl, ONE(IS(1, F_SETOWN_EX)), "F_SETOWN_EX", NULL),
 	ALLOW(JAIL_SHELL, fcntl, TWO(IS(1, F_SETFL), FLAGS(2, O_RDWR | O_ASYNC)),
@@ -118,7 +125,9 @@ const struct rule jail_rules[] = {
 	ALLOW(RUNS, newfstatat, ANY, NULL, NULL),
 	ALLOW(RUNS, lseek, ANY, NULL, NULL),
 	ALLOW(RUNS, memfd_create, ANY, NULL, "the guest's memory for the helper, and its answer"),
-	ALLOW(RUNS, fcntl, ANY, NULL, NULL),
+	ALLOW(RUNS, fcntl, ONE(IS(1, F_DUPFD_CLOEXEC)), "F_DUPFD_CLOEXEC", NULL),
+	ALLOW(RUNS, fcntl, ONE(IS(1, F_SETFD)), "F_SETFD", NULL),
+	ALLOW(RUNS, fcntl, ONE(IS(1, F_GETFD)), "F_GETFD", NULL),
 	ALLOW(RUNS, pipe2, ANY, NULL, "libc's posix_spawn"),
 	ALLOW(RUNS, clone, ONE(IS(0, SPAWN_FLAGS)), "as posix_spawn", NULL),
 	ALLOW(RUNS, dup2, ANY, NULL, NULL),
@@ -133,7 +142,7 @@ const struct rule jail_rules[] = {
 	ALLOW(RUNS, set_tid_address, ANY, NULL, NULL),
 	ALLOW(RUNS, set_robust_list, ANY, NULL, NULL),
 	ALLOW(RUNS, rseq, ANY, NULL, NULL),
-	ALLOW(RUNS, prlimit64, TWO(IS(0, 0), HAS(2, ~0ull, 0)), "own, to read", NULL),
+	ALLOW(RUNS, prlimit64, TWO(IS(0, 0), NULL_IS(2)), "own, to read", NULL),
 	/* ---- and leaves a twin ---- */
 	ALLOW(RUNS, getpid, ANY, NULL, "end.c: a twin takes the VM down"),
 	ALLOW(RUNS, clone, ONE(IS(0, TWIN_FLAGS)), "as the twin", NULL),
@@ -144,6 +153,7 @@ const struct rule jail_rules[] = {
 	ALLOW(JAIL_CORE, ioctl, ONE(IS(1, KVM_GET_XSAVE)), "KVM_GET_XSAVE", "the core file"),
 	ALLOW(JAIL_CORE, lstat, ANY, NULL, NULL),
 	ALLOW(JAIL_CORE, open, ANY, NULL, NULL),
+	ALLOW(JAIL_CORE, fcntl, TWO(IS(1, F_SETFL), FLAGS(2, 0)), "F_SETFL to 0", NULL),
 	ALLOW(JAIL_CORE, ftruncate, ANY, NULL, NULL),
 	ALLOW(JAIL_CORE, fsync, ANY, NULL, NULL),
 	ALLOW(JAIL_CORE, rename, ANY, NULL, NULL),

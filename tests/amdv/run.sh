@@ -195,7 +195,7 @@ plan_cases() {
 # the script that wants it.
 plan_scripts() {
 	local file
-	for file in "$(command -v curl)" "$build/tests/unit/test_cgroup_live"; do
+	for file in "$(command -v curl)" "$build"/tests/unit/test_cgroup_{limits,place}; do
 		[ -x "$file" ] || continue
 		add "$file" bin
 		add_libraries "$file"

@@ -88,7 +88,10 @@ teardown() {
 	ends 0 doorbell slot 1 0xffffffffffffffff
 	breaks 'crash of kind 0' doorbell slot 2 0xffffffffffffffff
 	ends 0 doorbell slot 3 0xffffffffffffffff
-	for slot in $(seq 4 15) $(seq 19 511); do
+	for value in 0 1 0x200000 0x4000001 0x8000000000000000 0xffffffffffffffff; do
+		ends 0 doorbell slot 5 $value
+	done
+	for slot in 4 $(seq 6 15) $(seq 19 511); do
 		breaks "rang doorbell $slot," doorbell slot "$slot" 0x8000000000000001
 	done
 	# The console's queues: whoever likes may ring them.
@@ -100,7 +103,7 @@ teardown() {
 @test "storms of doorbells: exits, and rings of the monitor's thread" {
 	local cpu
 	for slot in 16 17 18; do
-		ends 0 doorbell storm $slot "$(scaled 20000)"
+		ends 0 doorbell storm $slot "$(scaled 2000)"
 	done
 	options=(--timeout=500ms)
 	ends 124 doorbell storm 17 1000000000000

@@ -54,6 +54,7 @@ int main(void)
 		}
 	accepted(free, 0);
 	/* The last page of RAM is nobody's yet: this one is right. */
+	ring(NOXS_DB_GROW, page->free_bytes);
 	volatile uint64_t *last = (void *)(NOXS_GVA_LINEAR + ((end & ~0x1fffffull) - 0x1000));
 
 	*last = 0x1234;

@@ -30,9 +30,13 @@ int main(int argc, char **argv)
 		control->power.ack = (uint32_t)value;
 		compute(1000 * MS);
 	} else if (is(argv, "front")) { /* a state of the power device's front end */
+		control->wait.deadline_ns = 1;
+		ring(NOXS_DB_WAIT, 0);
 		control->power.front.state = (uint32_t)value;
 		compute(1000 * MS);
 	} else if (is(argv, "features")) { /* accepted too late */
+		control->wait.deadline_ns = 1;
+		ring(NOXS_DB_WAIT, 0);
 		control->power.front.features = value;
 		compute(50 * MS);
 	} else if (is(argv, "liar")) { /* acknowledges whatever is asked, and goes on */

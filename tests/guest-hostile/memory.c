@@ -7,6 +7,7 @@
 int main(int argc, char **argv)
 {
 	if (is(argv, "linear")) { /* free RAM by its other name: the kernel's data and all */
+		ring(NOXS_DB_GROW, page->free_bytes);
 		memset((void *)(NOXS_GVA_LINEAR + page->free_gpa), 0xff, page->free_bytes);
 		say("filled\n");
 		ring(NOXS_DB_EXIT, 0);

@@ -72,8 +72,10 @@ static uint64_t frame(void)
 {
 	static uint64_t next;
 
-	if (!next)
+	if (!next) {
 		next = (NOXS_GPA_RAM + page->ram_bytes) & ~0x1fffffull;
+		ring(NOXS_DB_GROW, page->free_bytes);
+	}
 	next -= 0x1000;
 	return next;
 }

@@ -70,10 +70,12 @@ int main(int argc, char **argv)
 			;
 	} else if (is(argv, "random")) {
 		return at_random(1000 * MS);
-	} else if (is(argv, "front")) { /* a state of the front end */
+	} else if (is(argv, "front")) { /* a state of the front end, once the monitor has seen it */
+		wait_events(0, 1);
 		control->console.front.state = (uint32_t)stream_or_value;
 		wait_events(0, 1);
 	} else if (is(argv, "features")) { /* accepted too late */
+		wait_events(0, 1);
 		control->console.front.features = stream_or_value;
 		wait_events(0, 1);
 		say("still heard\n");

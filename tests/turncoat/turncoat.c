@@ -130,7 +130,7 @@ static const struct {
 	CALL("process_vm_writev", SYS_process_vm_writev, 1, P(&piece), 0, P(&piece), 0, 0),
 	CALL("process_madvise", SYS_process_madvise, 4, P(&piece), 1, 0, 0),
 	CALL("kcmp", SYS_kcmp, 1, 1, 0, 0, 0),
-	CALL("prlimit_other", SYS_prlimit64, 1, RLIMIT_NOFILE, P(page), 0),
+	CALL("prlimit_other", SYS_prlimit64, 1, RLIMIT_NOFILE, 0, P(page)),
 	/* sockets */
 	CALL("socket_unix", SYS_socket, AF_UNIX, SOCK_DGRAM, 0),
 	CALL("socket_inet", SYS_socket, AF_INET, SOCK_STREAM, 0),
@@ -231,11 +231,6 @@ static long create_vcpu(void)
 	return with_kvm_on_each(KVM_CREATE_VCPU);
 }
 
-static long set_memory(void)
-{
-	return with_kvm_on_each(KVM_SET_USER_MEMORY_REGION);
-}
-
 static long child(void)
 {
 	long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -307,13 +302,9 @@ static const struct {
 	long (*run)(void);
 	bool goes_on; /* with the guest */
 } deeds[] = {
-	{"create_vm", create_vm, false},
-	{"create_vcpu", create_vcpu, false},
-	{"set_memory", set_memory, false},
-	{"child", child, false},
-	{"int80", int80, false},
-	{"threads", threads, false},
-	{"forge", forge, true},
+	{"create_vm", create_vm, false}, {"create_vcpu", create_vcpu, false},
+	{"child", child, false},         {"int80", int80, false},
+	{"threads", threads, false},     {"forge", forge, true},
 };
 
 /* ---- which ---- */

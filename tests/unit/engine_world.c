@@ -30,6 +30,8 @@
 
 struct world world;
 
+static pid_t zygote_pid;
+
 /* ---- a shell ---- */
 
 struct fake {
@@ -247,7 +249,7 @@ static void run_program(struct fake *f)
 		else if (is(*arg, n, "exit"))
 			leave(f, END_EXITED, atoi(rest), 0);
 		else if (is(*arg, n, "die"))
-			kill(getpid(), atoi(rest));
+			signal(atoi(rest), SIG_DFL), kill(getpid(), atoi(rest));
 		else if (is(*arg, n, "evil"))
 			evil(f, rest);
 		else if (is(*arg, n, "deaf"))
@@ -310,6 +312,8 @@ static _Noreturn void shell(const struct zygote_request *r, int news, bool never
 	ssize_t n;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != zygote_pid)
+		_exit(1);
 	f.number = r->shell;
 	f.news = news;
 	snprintf(at.sun_path, sizeof(at.sun_path), "shell/%llu", (unsigned long long)r->shell);
@@ -404,6 +408,7 @@ static _Noreturn void zygote(int link, int news, struct world_knobs *k)
 	struct zygote_request r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	zygote_pid = getpid();
 	sigaction(SIGCHLD, &act, NULL);
 	setsockopt(link, SOL_SOCKET, SO_RCVTIMEO, &often, sizeof(often));
 	reply(link, ZYGOTE_UP, WIRE_VERSION, 0, "stand-ins");
@@ -419,8 +424,6 @@ static _Noreturn void zygote(int link, int news, struct world_knobs *k)
 		reap(link);
 	}
 }
-
-static pid_t zygote_pid;
 
 int launch_zygote(struct launched *l, int run_dir, bool jail, struct err *err)
 {
@@ -568,7 +571,7 @@ struct engine_options world_options(void)
 	return (struct engine_options){
 		.run_dir = world.dir,
 		.shells = 2,
-		.max_shells = 16,
+		.max_shells = 2, /* so that there are always two when all is quiet */
 		.memory_bytes = 64 << 20,
 		.keep = 100,
 		.log_bytes = 1 << 20,

@@ -246,6 +246,11 @@ __attribute__((weak)) bool uk_console_eof(void)
 	return uk_mock.in_eof && !uk_mock.in_bytes;
 }
 
+__attribute__((weak)) bool uk_console_failed(int stream)
+{
+	return uk_mock.out_error[stream];
+}
+
 __attribute__((weak)) size_t uk_console_room(int stream)
 {
 	return uk_mock.out_room[stream];
@@ -263,6 +268,16 @@ __attribute__((weak)) long uk_wait(uint32_t events, uint64_t deadline_ns)
 		abort();
 	}
 	return uk_mock.wait(events, deadline_ns);
+}
+
+void uk_doorbell(unsigned slot, uint64_t value);
+void uk_doorbell(unsigned slot, uint64_t value)
+{
+	if (!uk_mock.doorbell) {
+		fprintf(stderr, "uk_mock: doorbell %u was rung\n", slot);
+		abort();
+	}
+	uk_mock.doorbell(slot, value);
 }
 
 __attribute__((weak)) void uk_signal_raise(int sig)

@@ -25,6 +25,8 @@ struct uk_mock {
 
 	/* What uk_wait does; NULL: fails the test, for it would sleep for ever. */
 	long (*wait)(uint32_t events, uint64_t deadline_ns);
+	/* The monitor's end of the doorbells; NULL: fails the test. */
+	void (*doorbell)(unsigned slot, uint64_t value);
 	uint64_t raised; /* bit n: uk_signal_raise(n) */
 	bool signal_pending;
 	uint32_t mask_swaps, mask_restores;

@@ -11,8 +11,7 @@ echo '+memory +cpu +pids' >/sys/fs/cgroup/cgroup.subtree_control
 unit=/sys/fs/cgroup/unit
 mkdir $unit
 echo 0 >$unit/cgroup.procs # this shell; the daemon inherits it, and then this shell leaves
-# shellcheck disable=SC2086
-mayfly daemon --shells 1 --cgroup auto ${DAEMON_OPTIONS:---no-jail} >$log 2>&1 &
+mayfly daemon --shells 1 --cgroup auto >$log 2>&1 &
 daemon=$!
 echo 0 >/sys/fs/cgroup/cgroup.procs
 check "it answers" soon 10 is_ready
@@ -49,8 +48,7 @@ says '"exit_code":0'
 stop_daemon KILL
 check "a cgroup is left" [ -d "$own" ]
 check "without processes, soon" soon 5 grep -q 'populated 0' $unit/mayfly/cgroup.events
-# shellcheck disable=SC2086
-start_daemon --shells 1 --cgroup /unit/mayfly ${DAEMON_OPTIONS:---no-jail}
+start_daemon --shells 1 --cgroup /unit/mayfly
 check "the leftover goes" soon 5 [ ! -d "$own" ]
 check "the new one's is there" [ -d "$unit/mayfly/daemon-$daemon" ]
 stop_daemon TERM

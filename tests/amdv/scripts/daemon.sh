@@ -5,8 +5,7 @@
 # shellcheck shell=sh source=tests/amdv/scripts/lib.sh
 . scripts/lib.sh
 
-# shellcheck disable=SC2086 # options
-start_daemon --shells 2 ${DAEMON_OPTIONS:---no-jail}
+start_daemon --shells 2
 check "two shells get ready" soon 10 shells_ready 2
 
 # shellcheck disable=SC2016 # for the shell in the VM
@@ -45,8 +44,7 @@ check "its VM ended with it" soon 5 gone "$two"
 check "so did all it had started" soon 5 no zygote_runs
 
 # The next one takes over the directory, with no VM in it.
-# shellcheck disable=SC2086
-start_daemon --shells 1 ${DAEMON_OPTIONS:---no-jail}
+start_daemon --shells 1
 api '/v1/vms?all'
 says '{"vms":[]}'
 api /v1/vms '{"image": "/guest-cli/hello", "wait": true}'

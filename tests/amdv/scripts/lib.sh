@@ -23,13 +23,17 @@ check() {
 	"$@" || fail "$what ($*)"
 }
 
+uptime_s() {
+	read -r up _ </proc/uptime
+	echo "${up%.*}"
+}
+
 # soon SECONDS COMMAND...: waits until COMMAND succeeds.
 soon() {
-	tries=$(($1 * 20))
+	until_s=$(($(uptime_s) + $1))
 	shift
 	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
+		[ "$(uptime_s)" -le $until_s ] || return 1
 		usleep 50000
 	done
 }
@@ -47,6 +51,20 @@ at_exit() {
 mount_v2() {
 	mount -t cgroup2 none /sys/fs/cgroup
 	at_exit 'umount -l /sys/fs/cgroup'
+	check "all controllers are in v2" grep -q 'cpu .*memory .*pids' /sys/fs/cgroup/cgroup.controllers
+}
+
+# cgroup_tests FILE: runs what tests/unit has for real cgroups; FILE takes what they say.
+cgroup_tests() {
+	: >"$1"
+	for name in test_cgroup_limits test_cgroup_place; do
+		check "$name was built" [ -x /bin/$name ]
+		CMOCKA_MESSAGE_OUTPUT=TAP $name >>"$1" 2>&1 || {
+			cat "$1"
+			fail "$name: see above"
+		}
+	done
+	check "nothing is left" [ -z "$(find /sys/fs/cgroup -name '*mayfly*')" ]
 }
 
 # ---- a daemon ----

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# daemon.bash: what the tests with a daemon share, on top of helpers.bash: starting and ending
+# one in a run directory of its own, and asking it over HTTP.
+#
+# A file whose tests share a daemon calls daemon_start in setup_file and daemon_end in
+# teardown_file; one whose tests have their own, in setup and teardown.
+#
+# shellcheck shell=bash disable=SC2154,SC2034 # shared with helpers and tests
+
+# until_true SECONDS COMMAND...
+until_true() {
+	local tries=$(($1 * 50))
+	shift
+	until "$@"; do
+		[ $((tries -= 1)) -gt 0 ] || fail "in vain: $*" || return 1
+		sleep 0.02
+	done
+}
+
+# What has ended, or is a zombie that only its parent misses.
+not_running() { # PID
+	local state
+	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null || true)
+	[ -z "$state" ] || [ "$state" = Z ]
+}
+
+# daemon_start DIR OPTION...: a daemon with the run directory DIR/run; $DAEMON_PID, $SOCKET,
+# and what it says in $DAEMON_LOG. $DAEMON is the command (mayfly daemon).
+daemon_start() {
+	local dir=$1
+	shift
+	export DAEMON_LOG=$dir/daemon.log MAYFLY_RUN_DIR=$dir/run SOCKET=$dir/run/mayfly.sock
+	install -d -m 700 "$MAYFLY_RUN_DIR"
+	env --default-signal=INT,QUIT "$MAYFLY" daemon "$@" </dev/null >>"$DAEMON_LOG" 2>&1 3>&- 4>&- &
+	export DAEMON_PID=$!
+	until_true 20 daemon_answers_or_ended || {
+		cat "$DAEMON_LOG" >&2
+		return 1
+	}
+	daemon_answers || fail "the daemon has ended:" "$(cat "$DAEMON_LOG")"
+}
+
+daemon_answers() {
+	curl -sf --max-time 5 -o /dev/null --unix-socket "$SOCKET" http://mayfly/healthz 2>/dev/null
+}
+
+daemon_answers_or_ended() {
+	daemon_answers || not_running "$DAEMON_PID"
+}
+
+# daemon_end: ends it in order, which must succeed; whatever happens, nothing is left.
+daemon_end() {
+	local code=0
+	[ -n "${DAEMON_PID:-}" ] || return 0
+	kill -TERM "$DAEMON_PID" 2>/dev/null || true
+	until_true 20 not_running "$DAEMON_PID" || code=1
+	daemon_kill
+	[ $code -eq 0 ] || fail "the daemon did not end:" "$(cat "$DAEMON_LOG")"
+	[ "$ended" -eq 0 ] || fail "the daemon ended with $ended:" "$(cat "$DAEMON_LOG")"
+}
+
+# daemon_kill: by SIGKILL; $ended is its exit status. Its zygote and shells follow it.
+daemon_kill() {
+	ended=0
+	[ -n "${DAEMON_PID:-}" ] || return 0
+	kill -KILL "$DAEMON_PID" 2>/dev/null || true
+	wait "$DAEMON_PID" || ended=$?
+	unset DAEMON_PID
+}
+
+# ---- asking ----
+
+# api METHOD PATH [BODY] [CURL-OPTION...]: the reply's status is $code, its body is in $body (a
+# file), its header in $header. Fails only if there was no reply.
+api() {
+	local method=$1 path=$2
+	shift 2
+	body=$BATS_TEST_TMPDIR/body header=$BATS_TEST_TMPDIR/header
+	local options=(-sS --max-time "$LIMIT" --unix-socket "$SOCKET" -o "$body" -D "$header"
+		-w '%{http_code}' -X "$method")
+	if [ $# -gt 0 ] && [[ $1 != -* ]]; then
+		options+=(--data-binary "$1")
+		shift
+	fi
+	: >"$body"
+	code=$(curl "${options[@]}" "$@" "http://mayfly$path")
+}
+
+# asked CODE METHOD PATH [BODY] [CURL-OPTION...]: api, and the status must be CODE.
+asked() {
+	local expected=$1
+	shift
+	api "$@" || fail "no reply to: $*"
+	[ "$code" = "$expected" ] || fail "$1 $2 ${3:-}" "$code, not $expected: $(head -c 2000 "$body")"
+}
+
+# field JQ-EXPRESSION: of the last reply.
+field() {
+	jq -r "$1" "$body"
+}
+
+# has JQ-EXPRESSION: true of the last reply.
+has() {
+	jq -e "$1" "$body" >/dev/null || fail "not so: $1" "$(head -c 2000 "$body")"
+}
+
+# state_is VM STATE: for until_true.
+state_is() {
+	api GET "/v1/vms/$1"
+	[ "$code" = 200 ] && [ "$(field .state)" = "$2" ]
+}
+
+# create JSON: a VM, without wait; its id is $id.
+create() {
+	asked 201 POST /v1/vms "$1"
+	id=$(field .id)
+}
