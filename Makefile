@@ -153,6 +153,8 @@ $(B)/mayfly-backtrace: $(BT_SRC:%.c=$(B)/%.o) $(B)/helper/err.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ -ldw -lelf
 
+$(B)/monitor/daemon/api_about.o: monitor/daemon/openapi.yaml
+
 $(B)/mayfly-daemon: $(DAEMON_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o options.o)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(DAEMON_LIBS)
@@ -212,7 +214,7 @@ $(B)/tests/turncoat/mayfly: $(B)/tests/turncoat/turncoat.o $(MON_OBJ)
 	$(Q)ln -f $(addprefix $(B)/mayfly-,image backtrace daemon client) $(@D)
 
 TURNCOAT := $(if $(wildcard tests/turncoat/turncoat.c),$(B)/tests/turncoat/mayfly)
-$(TURNCOAT): all
+$(TURNCOAT): | $(addprefix $(B)/mayfly-,image backtrace daemon client)
 
 check-build: all $(UNIT) $(FUZZ) $(GUESTS) $(TURNCOAT)
 

@@ -191,6 +191,11 @@ static int unread(const struct console *c, struct err *err)
 	return (int)n;
 }
 
+static bool takes_input(const struct console *c)
+{
+	return !c->eof && c->front.state <= NOXS_READY;
+}
+
 /* Where the next input goes: the ring's free part in one or two pieces. Bytes, or -EPROTO. */
 static int input_room(const struct console *c, struct iovec iov[2], struct err *err)
 {
@@ -221,7 +226,7 @@ size_t console_give(struct console *c, const void *data, size_t n)
 	int room = input_room(c, iov, &ignored);
 	size_t first;
 
-	if (room <= 0 || c->eof)
+	if (room <= 0 || !takes_input(c))
 		return 0;
 	if (n > (size_t)room)
 		n = (size_t)room;
@@ -301,8 +306,8 @@ static bool interests(const struct console *c, uint32_t events, int other, struc
 	bool later = false;
 
 	for (int s = 0; s < NOXS_NSTREAMS; s++) {
-		bool want =
-			s == NOXS_STDIN ? (events & NOXS_EV_STDIN) && !c->eof : console_holds(c, s);
+		bool want = s == NOXS_STDIN ? (events & NOXS_EV_STDIN) && takes_input(c)
+					    : console_holds(c, s);
 
 		if (want && s != NOXS_STDIN && (c->put || c->busy)) {
 			later = true;

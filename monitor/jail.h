@@ -9,8 +9,8 @@
  *   jail_self    mayfly run without a pool: filter only, and a wider one, for a run
  *                reports crashes itself
  *
- * The filters are made when mayfly is built (jail/filter.c, which also prints the table in
- * README.md). A system call that is not in them ends the process by SIGSYS.
+ * The filters are made when mayfly is built (jail/, where SYSCALLS.md has what they
+ * allow). A system call that is not in them ends the process by SIGSYS.
  */
 #ifndef MAYFLY_JAIL_H
 #define MAYFLY_JAIL_H

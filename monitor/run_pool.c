@@ -3,7 +3,7 @@
  * run_pool.c: see run_pool.h.
  *
  * All of it stands between a caller and its program: one message there, one back, no
- * allocation. What can wait until the daemon works (signals) is done while it does.
+ * allocation.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,8 +27,6 @@
 #define RUN_FDS 5 /* image, three streams, and the strings where they are large */
 
 static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-static int daemon_fd;
-
 /* ---- the daemon ---- */
 
 static int socket_path(const struct run_pool_options *o, struct sockaddr_un *addr, struct err *err)
@@ -221,18 +219,32 @@ static int send_request(int fd, const struct run_pool_options *o, struct err *er
 
 /* ---- signals ---- */
 
-static void pass_on(int sig)
+static int daemon_fd;
+static volatile sig_atomic_t is_sent;     /* the request, before which nothing may be sent */
+static volatile sig_atomic_t early[NSIG]; /* what came until then */
+
+static void send_signal(int sig)
 {
 	struct run_signal message = {.version = WIRE_VERSION, .signal = (uint32_t)sig};
-	int saved = errno;
 
 	/* If the daemon is gone, the wait for its answer ends too. */
 	send(daemon_fd, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void pass_on(int sig)
+{
+	int saved = errno;
+
+	if (is_sent)
+		send_signal(sig);
+	else
+		early[sig] = 1;
 	errno = saved;
 }
 
-/* Until here a signal ends us, and with us the VM: as with a program that has just begun. */
-static void pass_signals_on(int fd)
+/* Before the request is sent: the program may be there, and somebody know it, before sendmsg
+ * has returned. */
+static void take_signals(int fd)
 {
 	struct sigaction act = {.sa_handler = pass_on, .sa_flags = SA_RESTART}, old;
 
@@ -243,6 +255,14 @@ static void pass_signals_on(int fd)
 		if (old.sa_handler == SIG_IGN)
 			sigaction(forwarded[i], &old, NULL);
 	}
+}
+
+static void send_early_signals(void)
+{
+	is_sent = 1;
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
+		if (early[forwarded[i]])
+			send_signal(forwarded[i]);
 }
 
 /* ---- the answer ---- */
@@ -286,10 +306,11 @@ int run_pool(const struct run_pool_options *o, bool *no_daemon, struct err *err)
 	fd = connect_daemon(o, no_daemon, err);
 	if (fd < 0)
 		return fd;
+	take_signals(fd);
 	ret = send_request(fd, o, err);
 	if (ret)
 		return ret;
-	pass_signals_on(fd);
+	send_early_signals();
 	return receive_reply(fd, o->path, err);
 }
 

@@ -47,9 +47,10 @@ void shell_tell(const struct shell *s, uint32_t type, uint64_t arg, const void *
 	shell_tell_parts(s, type, arg, &part, 1);
 }
 
-static _Noreturn void fail(const struct shell *s, const struct err *err)
+/* ret: -errno, from which the daemon tells which limit it was. */
+static _Noreturn void fail(const struct shell *s, int ret, const struct err *err)
 {
-	shell_tell(s, NEWS_FAILED, 0, err->message, strlen(err->message));
+	shell_tell(s, NEWS_FAILED, (uint64_t)-ret, err->message, strlen(err->message));
 	_exit(ERR_EXIT_SELF);
 }
 
@@ -187,6 +188,7 @@ _Noreturn void shell_main(const struct shell_world *world, const struct zygote_r
 	const bool low = !request->urgent && geteuid() == 0;
 	struct err err = {0};
 	sigset_t none;
+	int ret;
 
 	s->number = request->shell;
 	s->news = world->news;
@@ -199,14 +201,15 @@ _Noreturn void shell_main(const struct shell_world *world, const struct zygote_r
 	/* Nobody waits for it: whoever has work goes first. Back to normal takes privilege. */
 	if (low)
 		set_policy(SCHED_IDLE);
-	if (join_cgroups(cgroup, ncgroups, &err) || open_control(s, &err) ||
-	    (request->log && open_log(s, &err)) || make_vm(s, request->memory_bytes, &err))
-		fail(s, &err);
+	if ((ret = join_cgroups(cgroup, ncgroups, &err)) || (ret = open_control(s, &err)) ||
+	    (request->log && (ret = open_log(s, &err))) ||
+	    (ret = make_vm(s, request->memory_bytes, &err)))
+		fail(s, ret, &err);
 	if (low)
 		set_policy(SCHED_OTHER);
 	touch(s);
-	if (world->jail && enter_jail(s, request, &err))
-		fail(s, &err);
+	if (world->jail && (ret = enter_jail(s, request, &err)))
+		fail(s, ret, &err);
 	shell_tell(s, NEWS_READY, 0, NULL, 0);
 	serve(s);
 }

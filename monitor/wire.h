@@ -113,7 +113,7 @@ struct shell_start {
 /* ---- shell -> daemon: news ---- */
 enum news_type {
 	NEWS_READY = 1, /* it waits for START */
-	NEWS_FAILED,    /* it could not be prepared, or START could not be done: text follows */
+	NEWS_FAILED,    /* it could not be prepared: text follows, arg is an errno or 0 */
 	NEWS_STARTED, /* arg: boot_tsc. Sent when the guest first sleeps or has run some ms: a short
 		       * one goes to EXIT at once */
 	NEWS_OUTPUT,  /* START_CAPTURE: stream, then its bytes */

@@ -87,7 +87,7 @@ void uk_random(void *buf, size_t n);
 long uk_console_write(int stream, uint64_t user, size_t n);
 long uk_console_read(uint64_t user, size_t n); /* 0: nothing there now */
 bool uk_console_eof(void);
-bool uk_console_failed(int stream); /* a write would be told why */
+bool uk_console_failed(int stream);                /* a write would be told why */
 size_t uk_console_room(int stream);                /* bytes that a write would take now */
 size_t uk_console_avail(void);                     /* bytes that a read would give now */
 void uk_console_print(const char *text, size_t n); /* kernel text to stderr; waits for room */

@@ -154,6 +154,15 @@ static void end_vms(struct engine *e)
 	}
 }
 
+/* With their logs: nobody can ask for them any more. */
+static void remove_vms(struct engine *e)
+{
+	struct record *r;
+
+	while ((r = vms_next(&e->vms, NULL)))
+		record_remove(e, r);
+}
+
 void engine_end_all(struct engine *e, void (*done)(void *arg), void *arg)
 {
 	e->ending = true;
@@ -174,6 +183,7 @@ void engine_close(struct engine *e)
 		images_close(e->images);
 	if (e->vms.by_id.bucket) {
 		end_vms(e);
+		remove_vms(e);
 		vms_free(&e->vms);
 	}
 	pool_close(e);

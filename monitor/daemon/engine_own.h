@@ -94,6 +94,8 @@ void pool_run(void *engine);
 void pool_shell_ready(struct engine *e, struct shell *shell);
 /* A shell did not become ready: a message, and the errno behind it, or 0. */
 void pool_shell_failed(struct engine *e, struct shell *shell, const struct err *err, int errnum);
+/* No shells can be made now: all who wait for one hear why. */
+void pool_fail_waiting(struct engine *e, const struct err *err);
 /* A ready shell is gone. */
 void pool_shell_lost(struct engine *e, struct shell *shell);
 /* A ready shell of the flavour for a start, taken out of its list; NULL: none was there. */

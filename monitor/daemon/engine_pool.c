@@ -87,6 +87,15 @@ static void fail_first(struct engine *e, struct link *queue, const struct err *e
 		start_failed(e, r, ENGINE_BUSY, err);
 }
 
+void pool_fail_waiting(struct engine *e, const struct err *err)
+{
+	for (size_t i = 0; i < e->pool.n; i++)
+		while (first_waiting(&e->waiting[i]))
+			fail_first(e, &e->waiting[i], err);
+	while (first_waiting(&e->waiting_bound))
+		fail_first(e, &e->waiting_bound, err);
+}
+
 struct shell *pool_ready_shell(struct engine *e, int flavour)
 {
 	struct link *l;

@@ -40,12 +40,12 @@ static void retry(void *arg)
 	send_start(r->start->engine, r);
 }
 
-static void is_running(struct engine *e, struct record *r)
+static void is_running(struct engine *e, struct record *r, uint64_t sent_tsc)
 {
 	engine_done *done = r->start->done;
 	void *arg = r->start->arg;
 
-	r->vm.queue_us = tsc_us(&e->tsc, r->vm.parsed_tsc, __rdtsc());
+	r->vm.queue_us = tsc_us(&e->tsc, r->vm.parsed_tsc, sent_tsc);
 	r->vm.started_ns = real_now_ns();
 	vms_set_state(&e->vms, r, VM_RUNNING);
 	record_hold(r);
@@ -71,11 +71,13 @@ static void send_start(struct engine *e, struct record *r)
 {
 	struct start *s = r->start;
 	struct err err = {0};
+	/* Before: the shell may be faster than our way back from the kernel. */
+	uint64_t sent_tsc = __rdtsc();
 	int ret = control_start(&e->control, r->process->number, r, s->image->fd, s->image->path,
 				&err);
 
 	if (!ret) {
-		is_running(e, r);
+		is_running(e, r, sent_tsc);
 		return;
 	}
 	if (ret == -EAGAIN && s->tries < RETRIES_MAX) {

@@ -46,6 +46,7 @@ static void is_up(struct engine *e, const struct zygote_reply *reply)
 		return;
 	}
 	z->is_up = true;
+	*z->why = 0;
 	memcpy(z->text, reply->text, sizeof(z->text));
 	pool_watch(e);
 }
@@ -289,6 +290,15 @@ static void start_later(struct engine *e)
 	z->restart = loop_after(e->loop, RESTART_NS << doublings, start, e);
 }
 
+/* It did not come up: that may last. Whoever comes later waits for the next try. */
+static void fail_waiting(struct engine *e)
+{
+	struct err err;
+
+	err_set(&err, 0, "no shells can be made: %s", e->zygote.why);
+	pool_fail_waiting(e, &err);
+}
+
 static void start(void *arg)
 {
 	struct engine *e = arg;
@@ -300,6 +310,7 @@ static void start(void *arg)
 	fprintf(stderr, "mayfly daemon: %s\n", err.message);
 	snprintf(e->zygote.why, sizeof(e->zygote.why), "%.200s", err.message);
 	start_later(e);
+	fail_waiting(e);
 }
 
 static void describe_end(struct engine *e, int status, char *text, size_t bytes)
@@ -331,13 +342,18 @@ static void process_ended(void *arg, uint32_t events)
 	struct engine *e = arg;
 	struct zygote *z = &e->zygote;
 	char why[320];
+	bool was_up;
 	int status;
 
 	(void)events;
 	if (waitpid(z->process.pid, &status, WNOHANG) != z->process.pid)
 		return;
+	/* Why, it may have said last. */
+	while (intake(e, ALL_NEWS) > 0)
+		;
 	describe_end(e, status, why, sizeof(why));
-	if (z->is_up && loop_now_ns() - z->since_ns > LONG_ENOUGH)
+	was_up = z->is_up;
+	if (was_up && loop_now_ns() - z->since_ns > LONG_ENOUGH)
 		z->failures = 0;
 	all_gone(e, why);
 	if (e->ending) {
@@ -349,6 +365,8 @@ static void process_ended(void *arg, uint32_t events)
 	if (!*z->why)
 		snprintf(z->why, sizeof(z->why), "%.200s", why);
 	start_later(e);
+	if (!was_up)
+		fail_waiting(e);
 	pool_watch(e);
 }
 

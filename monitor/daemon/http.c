@@ -75,10 +75,14 @@ static void count_connection(void *arg, struct MHD_Connection *connection, void 
 
 	(void)connection;
 	(void)context;
-	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		http->connections++;
-	else
-		http->connections--;
+		return;
+	}
+	http->connections--;
+	/* At a limit, of connections or of descriptors, MHD listens no more: once there is room
+	 * it does from its next run on, which nothing else might bring about. */
+	http->is_kicked = true;
 }
 
 /* ---- on the loop ---- */

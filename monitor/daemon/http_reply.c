@@ -161,8 +161,9 @@ bool may_wait(struct request *r)
 		return true;
 	reply_errorf(r, ENGINE_BUSY,
 		     "%u requests wait for VMs, and more than that are not let in: "
-		     "try again later",
-		     http->waiting);
+		     "try again later (connections are %u at most, and a quarter of "
+		     "RLIMIT_NOFILE)",
+		     http->waiting, http->limit);
 	return false;
 }
 

@@ -20,6 +20,7 @@
 
 #include "image_file.h"
 #include "image_job.h"
+#include "limits.h"
 #include "loop.h"
 #include "program.h"
 #include "text.h"
@@ -76,9 +77,9 @@ static int child(void *arg)
 	/* Out of the way first: one may have the number that another is to get. */
 	fd[0] = fcntl(l->in, F_DUPFD, JOB_FD_OUT + 1);
 	fd[1] = fcntl(l->out, F_DUPFD, JOB_FD_OUT + 1);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
-	    dup2(l->errors, STDERR_FILENO) < 0 || dup2(fd[0], JOB_FD_IN) < 0 ||
-	    dup2(fd[1], JOB_FD_OUT) < 0)
+	if (null < 0 || fd[0] < 0 || fd[1] < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(null, STDOUT_FILENO) < 0 || dup2(l->errors, STDERR_FILENO) < 0 ||
+	    dup2(fd[0], JOB_FD_IN) < 0 || dup2(fd[1], JOB_FD_OUT) < 0)
 		goto failed;
 	close_range(JOB_FD_OUT + 1, ~0u, 0);
 	limit(RLIMIT_CPU, CPU_SECONDS);
@@ -238,6 +239,7 @@ struct image_job *image_job_start(struct loop *loop, const char *run_dir, int ru
 	struct image_job *job = malloc(sizeof(*job));
 	struct launch l = {.in = elf_fd, .memory_bytes = MEMORY_BYTES};
 	struct stat st;
+	size_t n;
 	int ret;
 
 	if (!job) {
@@ -274,6 +276,8 @@ struct image_job *image_job_start(struct loop *loop, const char *run_dir, int ru
 	image_job_cancel(job);
 	return NULL;
 failed:
+	n = strlen(err->message);
+	limits_explain(ret, err->message + n, sizeof(err->message) - n);
 	job_free(job);
 	return NULL;
 }

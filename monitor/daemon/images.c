@@ -5,15 +5,18 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "image_file.h"
 #include "image_job.h"
 #include "images.h"
+#include "limits.h"
 #include "list.h"
 #include "loop.h"
 
-#define KEPT     128  /* open prepared images: a descriptor each */
+#define KEPT     128  /* open prepared images at most: a descriptor each */
+#define SHARE    8    /* and at most this part of RLIMIT_NOFILE */
 #define MAX_JOBS 1024 /* under way and waiting */
 
 /* Somebody who waits for a preparation. */
@@ -42,12 +45,22 @@ struct images {
 	void (*prepared)(void *arg, const char *path);
 	void *arg;
 	struct image_ref *kept[KEPT];
+	int nkept;      /* at most */
 	uint64_t clock; /* counts uses */
 	struct link jobs;
 	unsigned njobs, running, cpus;
 	uint64_t later; /* timer: run_jobs */
 	uint64_t nprepared, nhits;
 };
+
+static int kept_at_most(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / SHARE >= KEPT)
+		return KEPT;
+	return files.rlim_cur >= SHARE ? (int)(files.rlim_cur / SHARE) : 1;
+}
 
 static int open_root(struct images *im, const char *root, struct err *err)
 {
@@ -77,6 +90,7 @@ struct images *images_open(struct loop *loop, const char *run_dir, int run_dir_f
 	im->prepared = prepared;
 	im->arg = arg;
 	im->cpus = cpus > 0 ? (unsigned)cpus : 1;
+	im->nkept = kept_at_most();
 	list_init(&im->jobs);
 	if (open_root(im, root, err)) {
 		images_close(im);
@@ -121,7 +135,7 @@ void image_put(struct image_ref *ref)
 
 static struct image_ref *find_kept(struct images *im, const struct stat *st)
 {
-	for (int i = 0; i < KEPT && im->kept[i]; i++)
+	for (int i = 0; i < im->nkept && im->kept[i]; i++)
 		if (image_file_same(&im->kept[i]->identity, st)) {
 			im->kept[i]->used = ++im->clock;
 			im->kept[i]->refs++;
@@ -135,7 +149,7 @@ static void keep(struct images *im, struct image_ref *ref)
 {
 	int at = 0;
 
-	for (int i = 0; i < KEPT; i++) {
+	for (int i = 0; i < im->nkept; i++) {
 		if (!im->kept[i]) {
 			at = i;
 			break;
@@ -166,9 +180,14 @@ static struct image_ref *new_ref(const struct stat *st, int fd, char *path)
 
 /* ---- preparing ---- */
 
-static int no_memory(const char *path, struct err *err)
+/* errnum: of what there is not enough. */
+static int lacking(int errnum, const char *path, struct err *err)
 {
-	err_set(err, ENOMEM, "cannot prepare the image %s", path);
+	size_t n;
+
+	err_set(err, errnum, "cannot prepare the image %s", path);
+	n = strlen(err->message);
+	limits_explain(errnum, err->message + n, sizeof(err->message) - n);
 	return ENGINE_BUSY;
 }
 
@@ -217,7 +236,7 @@ static void job_done(void *arg, int fd, const struct err *err)
 		ref = new_ref(&p->identity, fd, p->real);
 		p->real = NULL;
 		if (!ref)
-			failure = no_memory(p->path, &problem);
+			failure = lacking(ENOMEM, p->path, &problem);
 	}
 	if (ref) {
 		im->nprepared++;
@@ -287,6 +306,7 @@ static struct preparation *find_preparation(struct images *im, const struct stat
 	return NULL;
 }
 
+/* NULL: errno says why. */
 static struct preparation *new_preparation(struct images *im, const char *path, int elf_fd,
 					   const struct stat *st)
 {
@@ -323,7 +343,7 @@ static int prepare(struct images *im, const char *path, int elf_fd, const struct
 	}
 	w = malloc(sizeof(*w));
 	if (!w)
-		return no_memory(path, err);
+		return lacking(ENOMEM, path, err);
 	*w = (struct wanted){.done = done, .arg = arg};
 	if (!p) {
 		p = new_preparation(im, path, elf_fd, st);
@@ -332,8 +352,10 @@ static int prepare(struct images *im, const char *path, int elf_fd, const struct
 			p = NULL;
 		}
 		if (!p) {
+			int errnum = errno;
+
 			free(w);
-			return no_memory(path, err);
+			return lacking(errnum, path, err);
 		}
 		list_add(&im->jobs, &p->link);
 	}
@@ -384,7 +406,7 @@ static int look_up(struct images *im, const char *path, int elf_fd, images_done 
 		return prepare(im, path, elf_fd, &st, done, arg, err);
 	*ref = new_ref(&st, cached, image_file_path(elf_fd, im->root_path, path));
 	if (!*ref)
-		return no_memory(path, err);
+		return lacking(ENOMEM, path, err);
 	im->nhits++;
 	keep(im, *ref);
 	return 0;

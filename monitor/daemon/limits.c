@@ -116,8 +116,8 @@ static void explain_memory(char *text, size_t bytes)
 	at = strstr(list, "MemAvailable:");
 	if (at)
 		snprintf(text, bytes,
-			 " (%llu MiB of memory are available; see also the memory cgroup, "
-			 "vm.overcommit_memory and kernel.pid_max)",
+			 " (%llu MiB of memory are available; see also RLIMIT_AS, the memory "
+			 "cgroup, vm.overcommit_memory and kernel.pid_max)",
 			 strtoull(at + strlen("MemAvailable:"), NULL, 10) / 1024);
 }
 

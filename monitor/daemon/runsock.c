@@ -23,13 +23,17 @@
 
 #include "engine.h"
 #include "loop.h"
+#include "run_receive.h"
 #include "run_request.h"
 #include "runsock.h"
 
-#define MAX_FDS      6                    /* that are received: one more than are ever wanted */
 #define REQUEST_NS   (10 * 1000000000ull) /* a caller that says nothing */
 #define BREATHING_NS (100 * 1000000ull)   /* until the next accept, when descriptors ran out */
 #define EXIT_TIMEOUT 124
+
+/* Callers take half of the descriptors that the daemon does not need for itself. */
+#define OWN_FILES 32
+#define MIN_RUNS  4u
 
 struct run {
 	struct runsock *sock;
@@ -153,90 +157,27 @@ static void vm_started(void *arg, struct vm *vm, int failure, const struct err *
 
 /* ---- the request ---- */
 
-/* Reads a message and the descriptors that come with it (*nfds). Its bytes; 0: the caller is
- * gone; -EAGAIN: nothing yet; else -errno. A message too large has sizeof(message) + 1 bytes. */
-static ssize_t receive(struct run *run, int fds[MAX_FDS], size_t *nfds)
+/* The VM that the request describes. Its descriptors go to the engine. */
+static int create(struct run *run, const struct run_message *m, struct err *err)
 {
-	struct runsock *s = run->sock;
-	union {
-		char bytes[CMSG_SPACE(MAX_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = {s->message, sizeof(s->message)};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t n = recvmsg(run->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	/* Room that is only padding the kernel would use for one more. */
-	_Static_assert(CMSG_SPACE(MAX_FDS * sizeof(int)) == CMSG_LEN(MAX_FDS * sizeof(int)),
-		       "as many descriptors as fds has");
-	_Static_assert(MAX_FDS > RUN_REQUEST_FDS + 1, "too many can be told from enough");
-	*nfds = 0;
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		/* The kernel fits them to our buffer; what does not fit it drops. */
-		*nfds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(fds, CMSG_DATA(c), *nfds * sizeof(int));
-	}
-	return msg.msg_flags & MSG_TRUNC ? (ssize_t)sizeof(s->message) + 1 : n;
-}
-
-/* Strings too large for a message are in a memfd. Only one of those (sealing is theirs) can be
- * read without the caller making us wait. Our copy, or NULL. */
-static char *read_text(int fd, size_t bytes, struct err *err)
-{
-	char *text;
-
-	if (fcntl(fd, F_GET_SEALS) < 0) {
-		err_set(err, errno, "the request's strings are in no memfd");
-		return NULL;
-	}
-	text = malloc(bytes);
-	if (text && pread(fd, text, bytes, 0) == (ssize_t)bytes)
-		return text;
-	err_set(err, text ? 0 : ENOMEM, "cannot read the request's %zu bytes of strings", bytes);
-	free(text);
-	return NULL;
-}
-
-/* The VM that the request describes. fds: the first RUN_REQUEST_FDS go to the engine. */
-static int create(struct run *run, const struct run_request *head, char *text, const int *fds,
-		  uint64_t parsed_tsc, struct err *err)
-{
-	struct run_strings strings;
-	struct vm_spec spec;
-	int ret = run_request_strings(head, text, &strings, err);
-
-	if (ret) {
-		for (int i = 0; i < RUN_REQUEST_FDS; i++)
-			close(fds[i]);
-		return ret;
-	}
-	spec = (struct vm_spec){
-		.image = strings.path,
-		.image_fd = fds[0],
-		.argv = strings.argv,
-		.envp = strings.envp,
-		.workdir = *strings.workdir ? strings.workdir : NULL,
-		.name = *strings.name ? strings.name : NULL,
-		.memory_bytes = head->memory_bytes,
-		.timeout_ns = head->timeout_ns,
-		.strace = head->flags & START_STRACE,
+	struct vm_spec spec = {
+		.image = m->strings.path,
+		.image_fd = m->fds[0],
+		.argv = m->strings.argv,
+		.envp = m->strings.envp,
+		.workdir = *m->strings.workdir ? m->strings.workdir : NULL,
+		.name = *m->strings.name ? m->strings.name : NULL,
+		.memory_bytes = m->head.memory_bytes,
+		.timeout_ns = m->head.timeout_ns,
+		.strace = m->head.flags & START_STRACE,
 		.remove = true,
-		.fds = {fds[1], fds[2], fds[3]},
-		.parsed_tsc = parsed_tsc,
+		.fds = {m->fds[1], m->fds[2], m->fds[3]},
+		.parsed_tsc = __rdtsc(),
 	};
-	ret = engine_create(run->sock->engine, &spec, &run->vm, err);
+	int ret = engine_create(run->sock->engine, &spec, &run->vm, err);
+
 	if (ret)
 		run->vm = NULL;
-	free(strings.argv);
 	return ret;
 }
 
@@ -256,38 +197,21 @@ static void start(struct run *run)
 
 static void take_request(struct run *run)
 {
-	int fds[MAX_FDS];
 	struct runsock *s = run->sock;
-	struct run_request head;
-	uint64_t parsed_tsc;
-	char *text = s->message + sizeof(head), *copy = NULL;
+	struct run_message m;
 	struct err err = {0};
-	size_t nfds;
-	ssize_t n = receive(run, fds, &nfds);
-	int ret;
+	int ret = run_receive(run->fd, s->message, &m, &err);
 
-	if (n == -EAGAIN || n == -EINTR)
+	if (ret == -EAGAIN)
 		return;
-	if (n <= 0) {
+	if (ret == -EPIPE) {
 		run_close(run);
 		return;
 	}
-	parsed_tsc = __rdtsc();
-	ret = run_request_head(s->message, (size_t)n, nfds, &head, &err);
-	if (!ret && (head.flags & START_TEXT_FD)) {
-		text = copy = read_text(fds[RUN_REQUEST_FDS], head.text_bytes, &err);
-		ret = copy ? 0 : -EPROTO;
+	if (!ret) {
+		ret = create(run, &m, &err);
+		run_message_free(&m);
 	}
-	if (ret) {
-		while (nfds)
-			close(fds[--nfds]);
-		refuse(run, &err);
-		return;
-	}
-	if (nfds > RUN_REQUEST_FDS)
-		close(fds[RUN_REQUEST_FDS]);
-	ret = create(run, &head, text, fds, parsed_tsc, &err);
-	free(copy);
 	if (ret)
 		refuse(run, &err);
 	else
@@ -449,7 +373,9 @@ struct runsock *runsock_open(struct loop *loop, struct engine *engine, int liste
 		return NULL;
 	}
 	*s = (struct runsock){.loop = loop, .engine = engine, .listen_fd = listen_fd};
-	s->limit = getrlimit(RLIMIT_NOFILE, &files) ? 512 : (unsigned)(files.rlim_cur / 2);
+	s->limit = MIN_RUNS;
+	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur > OWN_FILES + 2 * MIN_RUNS)
+		s->limit = (unsigned)((files.rlim_cur - OWN_FILES) / 2);
 	/* accept() must not block when the caller has gone meanwhile. */
 	fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK);
 	ret = loop_watch(loop, listen_fd, EPOLLIN, accept_ready, s);

@@ -158,27 +158,30 @@ static void become_known(struct shells *s, struct shell *shell, int32_t pid)
 	table_add(&s->by_pid, &shell->by_pid, table_mix((uint64_t)pid));
 }
 
+/* Is that the shell's uid? Before its jail it has the daemon's, which no jailed one can have. */
+static bool fits_uid(const struct shell *shell, uint32_t uid)
+{
+	return shell->uid == SHELL_NO_UID || uid == shell->uid || uid == geteuid();
+}
+
 struct shell *shells_sender(struct shells *s, uint64_t number, const struct ucred *sender,
 			    bool hello, struct shell **culprit)
 {
 	struct shell *shell = shells_find(s, number), *owner = find_pid(s, sender->pid);
 
-	/* A pid whose process has been reaped may be in use again already. */
-	if (owner && owner->ended && owner != shell) {
-		table_remove(&s->by_pid, &owner->by_pid);
-		owner->pid = 0;
-		owner = NULL;
-	}
 	*culprit = owner;
-	/* pid 0: a process that our PID namespace does not know. Before its jail a shell has the
-	 * daemon's uid, which no jailed one can have. */
-	if (!shell || sender->pid <= 0 ||
-	    (shell->uid != SHELL_NO_UID && sender->uid != shell->uid && sender->uid != geteuid()))
+	/* pid 0: a process that our PID namespace does not know. */
+	if (!shell || sender->pid <= 0 || !fits_uid(shell, sender->uid))
 		return NULL;
 	if (shell->pid)
 		return shell->pid == sender->pid ? shell : NULL;
-	if (!hello || owner)
+	if (!hello || (owner && !owner->ended))
 		return NULL;
+	/* A pid whose process has been reaped can be in use again. */
+	if (owner) {
+		table_remove(&s->by_pid, &owner->by_pid);
+		owner->pid = 0;
+	}
 	become_known(s, shell, sender->pid);
 	*culprit = shell;
 	return shell;

@@ -80,6 +80,17 @@ static int listen_at(const char *path, int kind, struct err *err)
 	return err_set(err, ret, "cannot make the socket %s", path);
 }
 
+/* Where systemd has made the socket, if that has a name in the file system. */
+static void find_path(struct sockets *s)
+{
+	struct sockaddr_un at;
+	socklen_t bytes = sizeof(at);
+
+	memset(&at, 0, sizeof(at));
+	if (!getsockname(s->http, (struct sockaddr *)&at, &bytes) && at.sun_path[0] == '/')
+		snprintf(s->path, sizeof(s->path), "%.107s", at.sun_path);
+}
+
 int sockets_open(struct sockets *s, const char *path, struct err *err)
 {
 	char run_path[sizeof(s->path) + sizeof(RUN_SUFFIX)];
@@ -90,7 +101,9 @@ int sockets_open(struct sockets *s, const char *path, struct err *err)
 	if (ret)
 		return ret;
 	snprintf(s->path, sizeof(s->path), "%s", path);
-	snprintf(run_path, sizeof(run_path), "%.107s" RUN_SUFFIX, path);
+	if (s->http >= 0)
+		find_path(s);
+	snprintf(run_path, sizeof(run_path), "%.107s" RUN_SUFFIX, s->path);
 	if (s->http < 0) {
 		s->http = listen_at(path, SOCK_STREAM, err);
 		if (s->http < 0)

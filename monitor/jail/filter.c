@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * filter.c: runs when mayfly is built: makes the BPF programs of the rules by libseccomp and
- * writes them to stdout as C arrays; with --table, the rules as the table of README.md.
+ * writes them to stdout as C arrays; with --table, the rules as SYSCALLS.md.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,7 +97,13 @@ static void print_table(void)
 {
 	const char *why = "";
 
-	printf("| system call | arguments | shell | run | run --core | for |\n"
+	printf("# What a VM's process can ask of the kernel\n\n"
+	       "Made by `build/jail-filter --table` from `rules.c`; `make lint` compares. "
+	       "*shell*: a shell of the daemon's; *run*: `mayfly run` without a pool, which "
+	       "reports its guest's crash itself; *run --core*: where that is to write a file. "
+	       "Whatever is not here ends the process (SIGSYS); so does a 32-bit or x32 "
+	       "call.\n\n"
+	       "| system call | arguments | shell | run | run --core | for |\n"
 	       "| --- | --- | --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < jail_nrules; i++) {
 		const struct rule *r = &jail_rules[i];

@@ -110,7 +110,7 @@ const struct rule jail_rules[] = {
 	ALLOW(JAIL_SHELL, fcntl, TWO(IS(1, F_SETFL), FLAGS(2, O_RDWR | O_ASYNC)),
 	      "F_SETFL to O_ASYNC", "O_NONBLOCK would be the other shells', too"),
 	ALLOW(ALL, ioctl, ONE(IS(1, TIOCGWINSZ)), "TIOCGWINSZ", "is the stream a terminal?"),
-	ALLOW(ALL, close, ANY, NULL, NULL),
+	ALLOW(ALL, close, ANY, NULL, "what is no longer needed"),
 	ALLOW(ALL, getrandom, ANY, NULL, "the guest's seed"),
 	ALLOW(ALL, rt_sigaction, ANY, NULL, "which signals end KVM_RUN"),
 	ALLOW(ALL, mincore, ANY, NULL, "how much of the guest's memory is there"),

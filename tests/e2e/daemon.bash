@@ -25,14 +25,17 @@ not_running() { # PID
 	[ -z "$state" ] || [ "$state" = Z ]
 }
 
+# What executes the daemon, if something does: (prlimit --nofile=40), say. It must exec.
+DAEMON_UNDER=()
+
 # daemon_start DIR OPTION...: a daemon with the run directory DIR/run; $DAEMON_PID, $SOCKET,
-# and what it says in $DAEMON_LOG. $DAEMON is the command (mayfly daemon).
+# and what it says in $DAEMON_LOG.
 daemon_start() {
 	local dir=$1
 	shift
 	export DAEMON_LOG=$dir/daemon.log MAYFLY_RUN_DIR=$dir/run SOCKET=$dir/run/mayfly.sock
 	install -d -m 700 "$MAYFLY_RUN_DIR"
-	env --default-signal=INT,QUIT "$MAYFLY" daemon "$@" </dev/null >>"$DAEMON_LOG" 2>&1 3>&- 4>&- &
+	env --default-signal=INT,QUIT "${DAEMON_UNDER[@]}" "$MAYFLY" daemon "$@" </dev/null >>"$DAEMON_LOG" 2>&1 3>&- 4>&- &
 	export DAEMON_PID=$!
 	until_true 20 daemon_answers_or_ended || {
 		cat "$DAEMON_LOG" >&2
@@ -67,6 +70,44 @@ daemon_kill() {
 	kill -KILL "$DAEMON_PID" 2>/dev/null || true
 	wait "$DAEMON_PID" || ended=$?
 	unset DAEMON_PID
+}
+
+# ---- its processes ----
+
+zygote() {
+	pgrep -P "$DAEMON_PID" -f '^mayfly zygote'
+}
+
+# Every shell: prepared, running, ending.
+shells() {
+	pgrep -P "$(zygote)"
+}
+
+# For until_true: a zygote that is not PID.
+zygote_is_not() {
+	local now
+	now=$(zygote)
+	[ -n "$now" ] && [ "$now" != "$1" ]
+}
+
+all_ended() { # PID...
+	local pid
+	for pid; do
+		not_running "$pid" || return 1
+	done
+}
+
+open_files() { # PID
+	find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l
+}
+
+cpu_ticks() { # PID
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
+}
+
+# The most memory that it has had, in KiB.
+peak_kib() { # PID
+	awk '$1 == "VmHWM:" { print $2 }' "/proc/$1/status"
 }
 
 # ---- asking ----

@@ -284,6 +284,10 @@ static void a_pid_that_was_reaped_may_come_back(void **state)
 	/* The zygote has told of a's end, but that was not acted upon yet. */
 	w->a->ended = true;
 	assert_ptr_equal(sender(w, w->a, 100, w->a->uid, false, &culprit), w->a);
+	/* What it said in another's name before is still its offence. */
+	assert_null(sender(w, w->b, 100, w->a->uid, true, &culprit));
+	assert_ptr_equal(culprit, w->a);
+	assert_ptr_equal(sender(w, w->a, 100, w->a->uid, false, &culprit), w->a);
 	assert_ptr_equal(sender(w, w->b, 100, w->b->uid, true, &culprit), w->b);
 	shells_remove(&w->shells, w->a);
 	assert_ptr_equal(sender(w, w->b, 100, w->b->uid, false, &culprit), w->b);

@@ -511,8 +511,10 @@ static uint64_t held_cpu_ns;
 
 static void starts_the_clock(bool is)
 {
-	if (is)
-		held_cpu_ns = cpu_ns();
+	if (!is)
+		return;
+	held_cpu_ns = cpu_ns();
+	runs_when_suspended = runs;
 }
 
 static void a_held_guest_takes_no_time(void **state)
@@ -527,15 +529,30 @@ static void a_held_guest_takes_no_time(void **state)
 	assert_int_equal(result.end, RUN_TIMEOUT);
 	assert_int_equal(suspends, 1);
 	assert_true(cpu_ns() - held_cpu_ns < 50 * MS);
+	assert_int_equal(runs, runs_when_suspended);
+}
+
+static void *resumes_in_a_while(void *arg)
+{
+	(void)arg;
+	nanosleep(&(struct timespec){0, 100000000}, NULL);
+	send_command('r');
+	return NULL;
 }
 
 static void waits_then_resumes(bool is)
 {
-	if (is) {
-		runs_when_suspended = runs;
-		nanosleep(&(struct timespec){0, 20000000}, NULL);
-		send_command('r');
-	}
+	pthread_t thread;
+	sigset_t all, old;
+
+	if (!is)
+		return;
+	runs_when_suspended = runs;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_create(&thread, NULL, resumes_in_a_while, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_detach(thread);
 }
 
 static void a_guest_that_only_says_so_does_not_run_either(void **state)
@@ -545,6 +562,7 @@ static void a_guest_that_only_says_so_does_not_run_either(void **state)
 	on_suspended = waits_then_resumes;
 	assert_int_equal(run(liar), 0);
 	assert_int_equal(suspends, 1);
+	assert_int_equal(resumes, 1);
 	assert_int_equal(runs, runs_when_suspended + 1);
 }
 

@@ -4,7 +4,7 @@
  * child, daemon/runsock.c here, and an engine of our own that does what a test tells it to.
  */
 /* clang-format off */
-/* sources: monitor/run_pool.c monitor/daemon/runsock.c monitor/daemon/run_request.c monitor/daemon/loop.c monitor/daemon/timers.c monitor/daemon/slots.c monitor/err.c tests/unit/host_mock.c */
+/* sources: monitor/run_pool.c monitor/daemon/runsock.c monitor/daemon/run_receive.c monitor/daemon/run_request.c monitor/daemon/loop.c monitor/daemon/timers.c monitor/daemon/slots.c monitor/err.c tests/unit/host_mock.c */
 /* clang-format on */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -437,7 +437,8 @@ static void a_signal(void **state)
 		engine.how = RUNS;
 		engine.signal = 0;
 		c = call(&o);
-		/* When it has handlers the request is out and is read by the loop. */
+		/* From when it has handlers no signal is lost, whether the request is out or not.
+		 */
 		snprintf(stat, sizeof(stat), "/proc/%d/status", (int)c.pid);
 		do {
 			char text[4096] = "";

@@ -22,7 +22,7 @@
 /* One page of headers and symbols, one of text, one of data. */
 #define BASE   0x400000ull
 #define TEXT   (BASE + 0x1000) /* where functions are put */
-#define STUBS  (BASE + 0x4000) /* data's page ends at 0x403000; one page stays unmapped */
+#define STUBS  (BASE + 0x3000) /* data's page ends there */
 #define STUB0  (STUBS + 16)    /* the first stub, behind the kernel's address */
 #define FILE_N 0x3000
 

@@ -48,9 +48,12 @@ at_exit() {
 	trap "$1" EXIT
 }
 
+# Its cgroups are removed afterwards.
 mount_v2() {
 	mount -t cgroup2 none /sys/fs/cgroup
-	at_exit 'umount -l /sys/fs/cgroup'
+	at_exit 'find /sys/fs/cgroup -mindepth 1 -depth -type d -exec rmdir {} +
+		echo -memory -cpu -pids >/sys/fs/cgroup/cgroup.subtree_control
+		umount /sys/fs/cgroup'
 	check "all controllers are in v2" grep -q 'cpu .*memory .*pids' /sys/fs/cgroup/cgroup.controllers
 }
 
