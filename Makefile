@@ -116,9 +116,9 @@ IMG_SRC  := $(wildcard monitor/image/*.c)
 BT_SRC   := $(wildcard monitor/backtrace/*.c)
 # The daemon shares what is not musl's alone: errors, the run directory, options, JSON text.
 DAEMON_SRC  := $(wildcard monitor/daemon/*.c)
-DAEMON_LIBS := -lmicrohttpd -ljansson -lcap-ng -lsystemd
+DAEMON_LIBS := -lmicrohttpd -ljansson -lcap-ng -lsystemd -lnettle
 CLIENT_SRC  := $(wildcard monitor/client/*.c)
-CLIENT_LIBS := -lcurl -ljansson
+CLIENT_LIBS := -lcurl -ljansson -lnettle
 HELPER_FLAGS := $(WARN) -O2 -g -D_GNU_SOURCE= -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 
 $(B)/monitor/image/%.o: monitor/image/%.c

@@ -82,7 +82,7 @@ part() {
 		printf '%s' "$separator"
 		separator=,
 	fi
-	"$@" || { status=1 && say "failed: $2 $3"; }
+	"$@" || { status=1 && say "$3: failed"; }
 	[ $json -eq 1 ] || echo
 }
 

@@ -44,6 +44,25 @@ static int set_caps(uint64_t caps)
 	return (int)syscall(SYS_capset, &head, data);
 }
 
+struct limit {
+	int what;
+	rlim_t most;
+};
+
+static int set_limits(const struct limit *l, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct rlimit value = {l[i].most, l[i].most};
+
+		/* Refused where the limit is lower already: that will do. */
+		if (setrlimit(l[i].what, &value) &&
+		    (errno != EPERM || getrlimit(l[i].what, &value) || value.rlim_max > l[i].most))
+			return err_set(err, errno, "cannot set limit %d to %llu", l[i].what,
+				       (unsigned long long)l[i].most);
+	}
+	return 0;
+}
+
 /* ---- the world: once ---- */
 
 static int empty_root(struct err *err)
@@ -75,7 +94,8 @@ static bool volunteer_for_oom(void)
 	return done;
 }
 
-/* What a zygote does with privilege: become others, signal them, let them run faster. */
+/* What a zygote does with privilege: become others, signal them, let them run faster; and use
+ * the run directory, whoever owns it. */
 static int keep_zygote_caps(struct err *err)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -93,6 +113,17 @@ static int keep_zygote_caps(struct err *err)
 	return set_caps(keep) ? err_set(err, errno, "cannot drop capabilities") : 0;
 }
 
+/* What is the same for all: set once, inherited. */
+static int limit_world(struct err *err)
+{
+	static const struct limit limits[] = {
+		{RLIMIT_CORE, 0},        {RLIMIT_MEMLOCK, 0}, {RLIMIT_MSGQUEUE, 0},
+		{RLIMIT_SIGPENDING, 16}, {RLIMIT_RTPRIO, 0},  {RLIMIT_NICE, 0},
+	};
+
+	return set_limits(limits, COUNT(limits), err);
+}
+
 int jail_world(struct err *err, char *text, size_t size)
 {
 	bool alone = getpid() == 1, oom = volunteer_for_oom();
@@ -107,8 +138,7 @@ int jail_world(struct err *err, char *text, size_t size)
 	syscall(SYS_setgroups, 0, NULL); /* refused to who has no right to, and has none to lose */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return err_set(err, errno, "cannot set no_new_privs");
-	ret = keep_zygote_caps(err);
-	if (ret)
+	if ((ret = limit_world(err)) || (ret = keep_zygote_caps(err)))
 		return ret;
 	snprintf(text, size, "%s%s",
 		 alone ? "pid, mount, net, ipc, uts namespaces"
@@ -140,38 +170,19 @@ static int close_others(const struct jail *j, struct err *err)
 	}
 }
 
-static int limit(const struct jail *j, struct err *err)
+static int limit_shell(const struct jail *j, struct err *err)
 {
 	/* A user of its own has the process and the thread of doorbell.c, which a VM can do
 	 * without: where many share a user, a limit to them all could not allow it. */
 	const bool alone = j->uid != JAIL_STAY;
-	const struct {
-		int what;
-		rlim_t most;
-	} limits[] = {
+	const struct limit limits[] = {
 		{RLIMIT_NOFILE, JAIL_FILES},
 		{RLIMIT_FSIZE, j->file_bytes},
 		{RLIMIT_AS, j->memory_bytes ? j->memory_bytes + MORE_MEMORY : RLIM_INFINITY},
-		{RLIMIT_CORE, 0},
 		{RLIMIT_NPROC, alone ? 2 : 0},
-		{RLIMIT_MEMLOCK, 0},
-		{RLIMIT_MSGQUEUE, 0},
-		{RLIMIT_SIGPENDING, 16},
-		{RLIMIT_RTPRIO, 0},
-		{RLIMIT_NICE, 0},
 	};
 
-	for (size_t i = 0; i < COUNT(limits); i++) {
-		struct rlimit value = {limits[i].most, limits[i].most};
-
-		/* All are lower than before, or as low; where one cannot be had, it is lower. */
-		if (setrlimit(limits[i].what, &value) &&
-		    (errno != EPERM || getrlimit(limits[i].what, &value) ||
-		     value.rlim_max > limits[i].most))
-			return err_set(err, errno, "cannot set limit %d to %llu", limits[i].what,
-				       (unsigned long long)limits[i].most);
-	}
-	return 0;
+	return set_limits(limits, COUNT(limits), err);
 }
 
 int jail_limit_files(uint64_t bytes, struct err *err)
@@ -227,7 +238,7 @@ int jail_enter(const struct jail *j, struct err *err)
 
 	if (chdir("/"))
 		return err_set(err, errno, "cannot leave the working directory");
-	if ((ret = close_others(j, err)) || (ret = limit(j, err)) || (ret = become(j, err)) ||
+	if ((ret = close_others(j, err)) || (ret = limit_shell(j, err)) || (ret = become(j, err)) ||
 	    (ret = follow_parent(err)))
 		return ret;
 	return filter(jail_shell, COUNT(jail_shell), err);

@@ -23,8 +23,7 @@
 
 #define JAIL_STAY     ((uint32_t)-1) /* uid and gid remain what they are */
 #define JAIL_MAX_KEEP 16
-/* Descriptors that a jailed process can have. Those it keeps must be below JAIL_FILES less
- * what START may bring (5). */
+/* New descriptors get numbers below it: room for those it keeps and those START brings (5). */
 #define JAIL_FILES 32
 
 /*
@@ -33,7 +32,7 @@
  * that started it): its root becomes an empty read-only tmpfs, the host's mounts are gone
  * but for what open descriptors reach, the host name is "shell". Otherwise the root stays.
  * In both cases: no_new_privs, no capabilities but those a zygote needs, no supplementary
- * groups, first to go when memory ends (oom_score_adj).
+ * groups, limits that are the same for all, first to go when memory ends (oom_score_adj).
  *
  * What there is is put into text: for the log, and for people to notice what is missing.
  * /dev/kvm, the run directory and our own executable must have been opened before.

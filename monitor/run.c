@@ -5,8 +5,8 @@
  * One thread does it. While the guest computes, nothing here runs but a tick: a timer
  * signal makes KVM_RUN return, output is passed on, time limits, messages and signals are
  * looked at. The first tick comes after 4 ms, so a short program never sees one. Ticks get
- * rarer while there is nothing to do, and rarer still where the guest rings for its output
- * (doorbell.h).
+ * rarer while there is nothing to do, or the guest rings for its output (doorbell.h); but
+ * not very rare, for a timer that the guest sets meanwhile is seen at one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,8 +24,7 @@
 #define MS            1000000ull
 #define FIRST_TICK_NS (4 * MS)
 #define LAST_TICK_NS  (64 * MS)
-#define RUNG_TICK_NS  (1000 * MS) /* the last one where the guest rings for its output */
-#define RETRY_TICK_NS (1 * MS)    /* the guest was in its kernel: preempt it a bit later */
+#define RETRY_TICK_NS (1 * MS) /* the guest was in its kernel: preempt it a bit later */
 
 struct run {
 	struct vm *vm;
@@ -259,7 +258,6 @@ static int hold(struct run *r)
 static int kicked(struct run *r)
 {
 	bool tick = kick_taken(SIGALRM), first = tick && r->options->port && !r->watching;
-	bool rings;
 	int tell, moved;
 
 	r->vm->counters.kicks++;
@@ -277,10 +275,9 @@ static int kicked(struct run *r)
 	if (moved < 0)
 		return moved;
 	if (tick) {
-		rings = doorbell_tick(r->vm, r->console, moved);
-		if (moved && !rings)
+		if (!doorbell_tick(r->vm, r->console, moved) && moved)
 			r->tick_ns = FIRST_TICK_NS;
-		else if (r->tick_ns < (rings ? RUNG_TICK_NS : LAST_TICK_NS))
+		else if (r->tick_ns < LAST_TICK_NS)
 			r->tick_ns *= 2;
 	}
 	arm_tick(r, tell && !vcpu_preempt(r->vm, r->guest) ? RETRY_TICK_NS : r->tick_ns);

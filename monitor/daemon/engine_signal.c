@@ -26,6 +26,12 @@ static void kill_process(struct engine *e, struct record *r)
 		zygote_kill(e, r->process, SIGKILL);
 }
 
+/* signal(7): "Ign" and "Cont" are no reason for a program not to start. */
+static bool ends_by_default(int signal)
+{
+	return signal != SIGCHLD && signal != SIGCONT && signal != SIGURG && signal != SIGWINCH;
+}
+
 static int send_signal(const struct record *r, int signal, struct err *err)
 {
 	int ret = control_send(r->vm.shell, SHELL_SIGNAL, (uint64_t)signal, NULL, 0, err);
@@ -58,7 +64,8 @@ int engine_kill(struct engine *e, struct vm *vm, int signal, struct err *err)
 	}
 	if (vm->state == VM_STARTING) {
 		tell_kill(e, r, signal);
-		end_unstarted(e, r, signal);
+		if (ends_by_default(signal))
+			end_unstarted(e, r, signal);
 		return 0;
 	}
 	ret = vm_must_run(r, err);

@@ -219,7 +219,7 @@ make_initrd() {
 	done
 	add "$here/init" . init
 	chmod 755 "$work/root/init"
-	echo 'root:x:0:0:root:/root:/bin/sh' >"$work/root/etc/passwd"
+	printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'nobody:x:65534:65534:nobody:/:/bin/sh' >"$work/root/etc/passwd"
 	seq 20000 >"$work/root/tests/lines"
 	echo "$limit" >"$work/root/tests/limit"
 	add_modules

@@ -242,8 +242,7 @@ static void base64(void **state)
 		{"Zm9vYmFy", "foobar"},
 		{"+/8=", "\xfb\xff"},
 	};
-	static const char *const bad[] = {
-		"Z", "Zg=", "=", "====", "Z===", "Zm9*", "Zg=a", "-_8=", "Zm9v\n"};
+	static const char *const bad[] = {"Z", "Zg=", "=", "====", "Z===", "Zm9*", "Zg=a", "-_8="};
 	char text[32];
 
 	(void)state;
