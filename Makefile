@@ -226,7 +226,7 @@ check: ## install what the tests need, build, run them all on this machine's KVM
 
 check-amdv: ## the guest tests on AMD-V, in a QEMU machine without acceleration
 	@scripts/deps.sh build check amdv
-	@$(MAKE) --no-print-directory all $(GUESTS)
+	@$(MAKE) --no-print-directory all $(GUESTS) $(addprefix $(B)/tests/unit/,test_cgroup_limits test_cgroup_place)
 	@tests/programs/build.sh $(B)/tests/programs
 	@tests/amdv/run.sh --build $(B)
 

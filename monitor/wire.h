@@ -39,8 +39,8 @@ enum zygote_fd {
 /* ---- daemon -> zygote ---- */
 enum zygote_op { ZYGOTE_SPAWN = 1, ZYGOTE_KILL = 2 };
 
-/* With SPAWN come, as SCM_RIGHTS, up to ZYGOTE_MAX_CGROUPS open cgroup.procs files that the
- * shell writes itself into before it does anything else. */
+/* With SPAWN come, as SCM_RIGHTS, up to ZYGOTE_MAX_CGROUPS open files (tasks on cgroup v1,
+ * cgroup.procs on v2) that the shell writes itself into before it does anything else. */
 #define ZYGOTE_MAX_CGROUPS 4
 
 struct zygote_request {

@@ -63,7 +63,7 @@ static int limit_pids(void *into, json_t *value, const struct place *at, struct 
 {
 	struct vm_spec *spec = into;
 
-	return fields_uint(&spec->pids_max, 1, MAX_PIDS, value, at, err);
+	return fields_uint(&spec->pids_max, 2, MAX_PIDS, value, at, err);
 }
 
 static const struct field limits[] = {

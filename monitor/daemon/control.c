@@ -43,15 +43,16 @@ void control_close(struct control *c)
 	c->socket = -1;
 }
 
-static int send_to(int fd, uint64_t shell, struct msghdr *msg)
+static int send_to(int fd, uint64_t shell, const struct msghdr *what)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	struct msghdr msg = *what;
 
 	_Static_assert(sizeof(to.sun_path) >= SHELL_NAME_BYTES, "it fits");
 	shell_socket_name(shell, to.sun_path);
-	msg->msg_name = &to;
-	msg->msg_namelen = sizeof(to);
-	while (sendmsg(fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+	msg.msg_name = &to;
+	msg.msg_namelen = sizeof(to);
+	while (sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		if (errno == EINTR)
 			continue;
 		if (errno == ENOBUFS || errno == EWOULDBLOCK)

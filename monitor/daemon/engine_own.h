@@ -7,6 +7,7 @@
  *   engine_end.c     ends of VMs and of shells        engine_ask.c      pause, resume, stats
  *   engine_input.c   stdin                            engine_signal.c   kill, stop
  *   engine_wait.c    those who wait for an end        engine_events.c   events
+ *   engine_flavours.c  the pool's sizes               engine_metrics.c  figures
  *
  * Rule: whatever calls a caller's callback may find every record changed or gone afterwards,
  * unless it holds it (record_hold). Shells go in one place only: shell_gone, from the intake.
@@ -87,6 +88,8 @@ void start_failed(struct engine *e, struct record *r, int failure, const struct 
 void start_unqueue(struct engine *e, struct record *r);
 
 /* ---- engine_pool.c ---- */
+/* The flavour that the shell counts for, or -1: it is made for one VM, or has none any more. */
+int shell_flavour(const struct engine *e, const struct shell *shell);
 int pool_open(struct engine *e, struct err *err);
 void pool_close(struct engine *e);
 /* What is to be made, made; what is too much, ended. Called before each sleep. */

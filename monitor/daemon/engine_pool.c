@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +18,7 @@
 #define LEAVE_NS   5000000000ull  /* a shell that said EXIT and does not go is ended */
 #define SWEEP_NS   1000000000ull
 
-static int flavour_of(const struct engine *e, const struct shell *shell)
+int shell_flavour(const struct engine *e, const struct shell *shell)
 {
 	return shell->bound ? -1 : pool_find(&e->pool, shell->memory_bytes);
 }
@@ -124,7 +123,7 @@ static void serve_bound(struct engine *e, struct shell *shell)
 void pool_shell_ready(struct engine *e, struct shell *shell)
 {
 	uint64_t took = loop_now_ns() - shell->since_ns;
-	int flavour = flavour_of(e, shell);
+	int flavour = shell_flavour(e, shell);
 	struct record *r;
 
 	if (shell->bound) {
@@ -172,7 +171,7 @@ static void begin_pause(struct engine *e, int flavour, bool urgent, const struct
 
 void pool_shell_failed(struct engine *e, struct shell *shell, const struct err *why, int errnum)
 {
-	int flavour = flavour_of(e, shell);
+	int flavour = shell_flavour(e, shell);
 	struct record *r = shell->record;
 	struct err copy = *why;
 	const struct err *err = &copy;
@@ -197,7 +196,7 @@ void pool_shell_failed(struct engine *e, struct shell *shell, const struct err *
 
 void pool_shell_lost(struct engine *e, struct shell *shell)
 {
-	int flavour = flavour_of(e, shell);
+	int flavour = shell_flavour(e, shell);
 
 	if (flavour >= 0)
 		pool_lost(&e->pool, flavour);
@@ -333,7 +332,7 @@ void pool_watch(struct engine *e)
 		e->sweep_timer = loop_after(e->loop, SWEEP_NS, sweep, e);
 }
 
-/* ---- opening, changing ---- */
+/* ---- opening ---- */
 
 int pool_open(struct engine *e, struct err *err)
 {
@@ -362,114 +361,4 @@ void pool_close(struct engine *e)
 	loop_before_sleep(e->loop, NULL, e);
 	loop_cancel(e->loop, e->pool_timer);
 	loop_cancel(e->loop, e->sweep_timer);
-}
-
-size_t engine_pool(struct engine *e, struct flavour_level level[ENGINE_MAX_FLAVOURS])
-{
-	for (size_t i = 0; i < e->pool.n; i++)
-		level[i] = e->pool.flavour[i].level;
-	return e->pool.n;
-}
-
-static int check_flavours(const struct engine *e, const struct flavour *f, size_t n,
-			  struct err *err)
-{
-	bool has_default = false;
-
-	if (!n || n > ENGINE_MAX_FLAVOURS) {
-		err_set(err, 0, "a pool has 1 to %d flavours", ENGINE_MAX_FLAVOURS);
-		return ENGINE_BAD;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (f[i].minimum > f[i].maximum || f[i].maximum > ENGINE_MAX_READY) {
-			err_set(err, 0,
-				"a flavour's minimum, %u, is at most its maximum, %u, and that at "
-				"most %u",
-				f[i].minimum, f[i].maximum, ENGINE_MAX_READY);
-			return ENGINE_BAD;
-		}
-		if (engine_check_memory(f[i].memory_bytes, err))
-			return ENGINE_BAD;
-		for (size_t k = 0; k < i; k++)
-			if (f[k].memory_bytes == f[i].memory_bytes) {
-				err_set(err, 0, "two flavours have %llu bytes of memory",
-					(unsigned long long)f[i].memory_bytes);
-				return ENGINE_BAD;
-			}
-		has_default |= f[i].memory_bytes == e->options.memory_bytes;
-	}
-	if (has_default)
-		return 0;
-	err_set(err, 0, "the default flavour, of %llu bytes, cannot be left out",
-		(unsigned long long)e->options.memory_bytes);
-	return ENGINE_BAD;
-}
-
-static void move_all(struct link *to, struct link *from)
-{
-	struct link *l;
-
-	while ((l = list_first(from))) {
-		list_remove(l);
-		list_add(to, l);
-	}
-}
-
-/* What was sorted by the old flavours is sorted by the new ones. */
-static void sort_anew(struct engine *e, struct link *ready, struct link *waiting)
-{
-	struct link *l;
-
-	while ((l = list_first(ready))) {
-		struct shell *shell = LIST_OF(l, struct shell, list);
-		int flavour = flavour_of(e, shell);
-
-		list_remove(l);
-		if (flavour < 0) {
-			shell_discard(e, shell);
-			continue;
-		}
-		list_add(&e->ready[flavour], l);
-		e->pool.flavour[flavour].level.ready++;
-	}
-	while ((l = list_first(waiting))) {
-		int flavour =
-			pool_find(&e->pool, LIST_OF(l, struct record, queue)->vm.memory_bytes);
-
-		list_remove(l);
-		list_add(flavour < 0 ? &e->waiting_bound : &e->waiting[flavour], l);
-		if (flavour >= 0)
-			e->pool.flavour[flavour].waiting++;
-	}
-	for (l = e->shells.preparing.next; l != &e->shells.preparing; l = l->next) {
-		const struct shell *shell = LIST_OF(l, struct shell, list);
-		int flavour = flavour_of(e, shell);
-
-		if (flavour >= 0)
-			pool_began(&e->pool, flavour, shell->urgent);
-	}
-}
-
-int engine_set_pool(struct engine *e, const struct flavour *flavour, size_t n, struct err *err)
-{
-	int ret = check_flavours(e, flavour, n, err);
-	struct link ready, waiting;
-	char detail[80];
-
-	if (ret)
-		return ret;
-	list_init(&ready);
-	list_init(&waiting);
-	for (size_t i = 0; i < e->pool.n; i++) {
-		move_all(&ready, &e->ready[i]);
-		move_all(&waiting, &e->waiting[i]);
-	}
-	/* Those that were bound for want of a flavour may have one now. */
-	move_all(&waiting, &e->waiting_bound);
-	pool_change(&e->pool, flavour, n);
-	sort_anew(e, &ready, &waiting);
-	snprintf(detail, sizeof(detail), "%zu flavours", n);
-	event_tell(e, "pool", NULL, detail);
-	pool_watch(e);
-	return 0;
 }

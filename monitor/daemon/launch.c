@@ -21,6 +21,7 @@
 
 #include "../wire.h"
 #include "launch.h"
+#include "limits.h"
 #include "program.h"
 
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
@@ -168,6 +169,16 @@ static void close_all(const int *fd, int n)
 			close(fd[i]);
 }
 
+static int lacking(int errnum, const char *what, struct err *err)
+{
+	size_t n;
+
+	err_set(err, errnum, "cannot %s", what);
+	n = strlen(err->message);
+	limits_explain(errnum, err->message + n, sizeof(err->message) - n);
+	return -errnum;
+}
+
 int launch_zygote(struct launched *l, int run_dir, bool jail, struct err *err)
 {
 	struct child c = {.run_dir = run_dir, .jail = jail};
@@ -181,7 +192,7 @@ int launch_zygote(struct launched *l, int run_dir, bool jail, struct err *err)
 	ret = make_sockets(link, news, go);
 	if (ret) {
 		close_all(fd, 6);
-		return err_set(err, -ret, "cannot make the zygote's sockets");
+		return lacking(-ret, "make the zygote's sockets", err);
 	}
 	c.link = link[1];
 	c.news = news[1];
@@ -189,7 +200,7 @@ int launch_zygote(struct launched *l, int run_dir, bool jail, struct err *err)
 	c.their_go = go[1];
 	l->pid = clone_best(&c, l);
 	if (l->pid < 0) {
-		ret = err_set(err, errno, "cannot start the zygote");
+		ret = lacking(errno, "start the zygote", err);
 		close_all(fd, 6);
 		return ret;
 	}

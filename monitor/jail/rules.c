@@ -94,7 +94,7 @@ const struct rule jail_rules[] = {
 	      "a log does not grow beyond its limit; it cannot be raised again"),
 	ALLOW(JAIL_SHELL, mmap, TWO(HAS(2, PROT_EXEC, 0), HAS(3, MAP_TYPE, MAP_PRIVATE)),
 	      "private, not executable", "the image; libc's memory"),
-	ALLOW(RUNS, mmap, ONE(HAS(3, MAP_TYPE, MAP_PRIVATE)), "private", NULL),
+	ALLOW(RUNS, mmap, ANY, NULL, NULL),
 	ALLOW(ALL, munmap, ANY, NULL, "libc's memory"),
 	ALLOW(ALL, brk, ANY, NULL, NULL),
 	ALLOW(JAIL_SHELL, mprotect, ONE(HAS(2, PROT_EXEC, 0)), "not executable", NULL),
@@ -135,11 +135,11 @@ const struct rule jail_rules[] = {
 	ALLOW(RUNS, alarm, ANY, NULL, "its time limit"),
 	/* libdw gets a network library ready, whether it will ask a server or not (it will not). */
 	{.sets = RUNS, .nr = SCMP_SYS(socketpair), .refuse = EACCES, .why = "libdw's start"},
+	{.sets = RUNS, .nr = SCMP_SYS(prlimit64), .refuse = EPERM, .why = "libc's start"},
 	ALLOW(RUNS, arch_prctl, ANY, NULL, "libc's start"),
 	ALLOW(RUNS, set_tid_address, ANY, NULL, NULL),
 	ALLOW(RUNS, set_robust_list, ANY, NULL, NULL),
 	ALLOW(RUNS, rseq, ANY, NULL, NULL),
-	ALLOW(RUNS, prlimit64, TWO(IS(0, 0), NULL_IS(2)), "own, to read", NULL),
 	/* ---- and leaves a twin ---- */
 	ALLOW(RUNS, getpid, ANY, NULL, "end.c: a twin takes the VM down"),
 	ALLOW(RUNS, clone, ONE(IS(0, TWIN_FLAGS)), "as the twin", NULL),

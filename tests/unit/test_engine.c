@@ -2,7 +2,8 @@
 /* test_engine.c: the life of VMs in the daemon's engine, with stand-ins for VMs. */
 /* sources: tests/unit/engine_world.c monitor/err.c monitor/daemon/control.c */
 /* sources: monitor/daemon/engine.c monitor/daemon/engine_ask.c monitor/daemon/engine_end.c */
-/* sources: monitor/daemon/engine_events.c monitor/daemon/engine_input.c */
+/* sources: monitor/daemon/engine_events.c monitor/daemon/engine_flavours.c */
+/* sources: monitor/daemon/engine_input.c */
 /* sources: monitor/daemon/engine_metrics.c monitor/daemon/engine_news.c */
 /* sources: monitor/daemon/engine_pool.c monitor/daemon/engine_signal.c */
 /* sources: monitor/daemon/engine_start.c monitor/daemon/engine_wait.c */
