@@ -238,15 +238,19 @@ fuzz: ## run the fuzz targets for FUZZ_SECONDS each (600)
 
 lint: ## formatting, include directions, generated tables, shellcheck, cppcheck
 	@scripts/deps.sh build lint
-	@scripts/lint.sh
+	@$(MAKE) --no-print-directory -s $(B)/jail-filter
+	@scripts/lint.sh $(B)
 
 fmt: ## format the C code
 	@scripts/deps.sh lint
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 # ---- benchmarks ----
-BENCH := $(addprefix $(B)/bench/,boot memory syscall hello idle)
-$(B)/bench/boot $(B)/bench/memory: bench/stats.c monitor/json.c
+BENCH := $(addprefix $(B)/bench/,boot memory syscall shell sustained density hello idle answer)
+BENCH_LIB := $(addprefix bench/,stats.c tool.c machine.c http.c daemon.c zygote.c) monitor/json.c
+$(addprefix $(B)/bench/,boot memory shell sustained density): $(BENCH_LIB) $(wildcard bench/*.h) monitor/wire.h
+$(B)/bench/shell: bench/shell_report.c
+$(B)/bench/density: $(addprefix bench/density_,vm.c command.c report.c)
 
 $(B)/bench/%: bench/%.c
 	$(dir)

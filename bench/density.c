@@ -9,23 +9,18 @@
  */
 #define _GNU_SOURCE
 #include <getopt.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../monitor/json.h"
 #include "density.h"
+#include "density_report.h"
 #include "machine.h"
 #include "stats.h"
 #include "tool.h"
 
-#define MAX_MARKS  16
-#define MAX_PROBES 1000
-#define SETTLE_MS  500
-#define MIB        (1 << 20)
-#define NMEMORY    9
+#define SETTLE_MS 500
+#define MIB       (1 << 20)
 
 static const char help[] =
 	"Usage: density [OPTION]... --daemon SOCKET --daemon-pid PID --run-dir DIR\n"
@@ -42,49 +37,19 @@ static const char help[] =
 	"  --json          one JSON document\n"
 	"  --kvm TEXT      kind of KVM, for the report\n";
 
-static const char *const memory_name[NMEMORY] = {"AnonPages",     "Shmem",      "KernelStack",
-						 "PageTables",    "SUnreclaim", "SReclaimable",
-						 "SecPageTables", "Percpu",     "VmallocUsed"};
-
-/* Memory at one time. */
-struct memory {
-	int64_t available, part[NMEMORY];
-};
-
-struct mark {
-	unsigned alive, nprobes;
-	double each_kib;
-	struct memory memory;
-	uint64_t call_ns[MAX_PROBES], boot_ns[MAX_PROBES], hello_ns[MAX_PROBES];
-	bool boots, hellos;
-	unsigned restless;
-	double idle_machine, idle_ours; /* percent of one CPU; ours negative: not known */
-	int64_t daemon_rss;
-	int daemon_descriptors;
-};
-
 static struct bench {
-	const char *name, *kvm, *daemon, *program, *hello, *run_dir;
+	struct density_result result;
+	const char *daemon, *program, *hello, *run_dir;
 	struct density_commands commands;
 	pid_t daemon_pid;
-	unsigned most, probes, idle_s;
+	unsigned most, idle_s;
 	uint64_t floor_bytes;
-	bool json, shrink;
+	bool json;
 	const struct kind *kind;
-	struct mark mark[MAX_MARKS];
-	unsigned nmarks;
-	struct memory before, after, shrunk;
-	double idle_before; /* of the machine, percent of one CPU, with nothing alive */
-	unsigned alive, answered, left;
-	const char *stopped; /* why there are fewer than wanted */
-	uint64_t grow_ns, answer_ns, end_ns;
 } bench = {
-	.name = "VM",
-	.kvm = "unknown",
+	.result = {.name = "VM", .kvm = "unknown", .probes = 50, .shrink = true},
 	.most = 1000,
-	.probes = 50,
 	.idle_s = 5,
-	.shrink = true,
 };
 
 /* ---- progress, for people ---- */
@@ -97,8 +62,8 @@ static void say(const char *what, unsigned n, unsigned of)
 	if (!isatty(STDERR_FILENO) || (now - last_ns < 100000000 && n < of))
 		return;
 	last_ns = now;
-	fprintf(stderr, "\r\033[K%s: %s %u of %u, %lld MiB available", bench.name, what, n, of,
-		(long long)(machine_meminfo("MemAvailable") / MIB));
+	fprintf(stderr, "\r\033[K%s: %s %u of %u, %lld MiB available", bench.result.name, what, n,
+		of, (long long)(machine_meminfo("MemAvailable") / MIB));
 }
 
 static void hush(void)
@@ -111,7 +76,7 @@ static bool growing(unsigned n)
 {
 	say("started", n, bench.most);
 	if (machine_meminfo("MemAvailable") < (int64_t)bench.floor_bytes) {
-		bench.stopped = "the floor of available memory is reached";
+		bench.result.stopped = "the floor of available memory is reached";
 		return false;
 	}
 	return true;
@@ -120,18 +85,18 @@ static bool growing(unsigned n)
 static bool answering(unsigned n)
 {
 	/* VMs are gone through twice: lines, then logs. */
-	say("answering", n < bench.alive ? n : bench.alive, bench.alive);
+	say("answering", n < bench.result.alive ? n : bench.result.alive, bench.result.alive);
 	return true;
 }
 
 /* ---- memory ---- */
 
-static struct memory memory_now(void)
+static struct density_memory memory_now(void)
 {
-	struct memory m = {.available = machine_available_settled(SETTLE_MS)};
+	struct density_memory m = {.available = machine_available_settled(SETTLE_MS)};
 
-	for (int i = 0; i < NMEMORY; i++)
-		m.part[i] = machine_meminfo(memory_name[i]);
+	for (int i = 0; i < DENSITY_NMEMORY; i++)
+		m.part[i] = machine_meminfo(density_memory_name[i]);
 	return m;
 }
 
@@ -177,7 +142,7 @@ static double idle_machine(void)
 	return percent(cpu > own ? cpu - own : 0, stats_now_ns() - wall);
 }
 
-static void measure_idle(struct mark *m)
+static void measure_idle(struct density_mark *m)
 {
 	uint64_t ours, wall;
 
@@ -188,11 +153,11 @@ static void measure_idle(struct mark *m)
 	m->idle_ours = ours ? percent(bench.kind->cpu_ns() - ours, stats_now_ns() - wall) : -1;
 }
 
-static void measure_starts(struct mark *m)
+static void measure_starts(struct density_mark *m)
 {
 	unsigned from = m->alive;
 
-	m->nprobes = bench.probes;
+	m->nprobes = bench.result.probes;
 	m->boots = true;
 	for (unsigned i = 0; i < m->nprobes; i++) {
 		struct start_sample s;
@@ -209,7 +174,7 @@ static void measure_starts(struct mark *m)
 	stats_sort(m->boot_ns, m->nprobes);
 }
 
-static void measure_hellos(struct mark *m)
+static void measure_hellos(struct density_mark *m)
 {
 	m->hellos = bench.kind->hello;
 	for (unsigned i = 0; m->hellos && i < m->nprobes; i++) {
@@ -220,17 +185,13 @@ static void measure_hellos(struct mark *m)
 	stats_sort(m->hello_ns, m->nprobes);
 }
 
-static double kib_each(int64_t bytes, unsigned alive)
-{
-	return (double)bytes / 1024 / alive;
-}
-
-static void measure(struct mark *m)
+static void measure(struct density_mark *m)
 {
 	bench.kind->rest();
-	m->alive = bench.alive;
+	m->alive = bench.result.alive;
 	m->memory = memory_now();
-	m->each_kib = kib_each(bench.before.available - m->memory.available, m->alive);
+	m->each_kib =
+		(double)(bench.result.before.available - m->memory.available) / 1024 / m->alive;
 	measure_idle(m);
 	measure_starts(m);
 	measure_hellos(m);
@@ -242,14 +203,15 @@ static void measure(struct mark *m)
 
 static void climb(const unsigned *marks, unsigned nmarks)
 {
-	for (unsigned i = 0; i < nmarks && !bench.stopped; i++) {
+	for (unsigned i = 0; i < nmarks && !bench.result.stopped; i++) {
 		uint64_t start = stats_now_ns();
 
-		bench.alive = bench.kind->grow(bench.alive, marks[i], growing, &bench.stopped);
-		bench.grow_ns += stats_now_ns() - start;
-		if (!bench.alive)
-			die("not one could be started", bench.stopped);
-		measure(&bench.mark[bench.nmarks++]);
+		bench.result.alive = bench.kind->grow(bench.result.alive, marks[i], growing,
+						      &bench.result.stopped);
+		bench.result.grow_ns += stats_now_ns() - start;
+		if (!bench.result.alive)
+			die("not one could be started", bench.result.stopped);
+		measure(&bench.result.mark[bench.result.nmarks++]);
 	}
 }
 
@@ -258,173 +220,30 @@ static void run(const unsigned *marks, unsigned nmarks)
 	uint64_t start;
 
 	/* Once for nothing: caches, and what stays. */
-	bench.kind->grow(0, 1, growing, &bench.stopped);
+	bench.kind->grow(0, 1, growing, &bench.result.stopped);
 	if (bench.kind->hello)
 		bench.kind->hello();
 	bench.kind->answers(1, answering);
 	bench.kind->end(0, 1);
 	bench.kind->left();
 	bench.kind->rest();
-	bench.before = memory_now();
-	bench.idle_before = idle_machine();
+	bench.result.before = memory_now();
+	bench.result.idle_before = idle_machine();
 	climb(marks, nmarks);
 	start = stats_now_ns();
-	bench.answered = bench.kind->answers(bench.alive, answering);
-	bench.answer_ns = stats_now_ns() - start;
+	bench.result.answered = bench.kind->answers(bench.result.alive, answering);
+	bench.result.answer_ns = stats_now_ns() - start;
 	hush();
 	start = stats_now_ns();
-	bench.kind->end(0, bench.alive);
-	bench.left = bench.kind->left();
-	bench.end_ns = stats_now_ns() - start;
+	bench.kind->end(0, bench.result.alive);
+	bench.result.left = bench.kind->left();
+	bench.result.end_ns = stats_now_ns() - start;
 	bench.kind->rest();
-	bench.after = bench.shrunk = memory_now();
-	if (bench.shrink) {
+	bench.result.after = bench.result.shrunk = memory_now();
+	if (bench.result.shrink) {
 		shrink();
-		bench.shrunk = memory_now();
+		bench.result.shrunk = memory_now();
 	}
-}
-
-/* ---- the report ---- */
-
-static double us(const uint64_t *sorted, unsigned n, double q)
-{
-	return (double)stats_quantile(sorted, n, q) / 1e3;
-}
-
-static void print_pair(bool known, const uint64_t *ns, unsigned n)
-{
-	if (known)
-		printf(" %9.0f %9.0f", us(ns, n, 0.5), us(ns, n, 0.99));
-	else
-		printf(" %9s %9s", "-", "-");
-}
-
-static double mib(int64_t bytes)
-{
-	return (double)bytes / MIB;
-}
-
-static void print_rest(void)
-{
-	const struct mark *last = &bench.mark[bench.nmarks - 1];
-
-	printf("of the memory of each at the last mark, KiB:");
-	for (int i = 0; i < NMEMORY; i++)
-		printf(" %s %.0f", memory_name[i],
-		       kib_each(last->memory.part[i] - bench.before.part[i], last->alive));
-	printf("\n");
-	printf("%u of %u answered a line (%.1f s)", bench.answered, bench.alive,
-	       (double)bench.answer_ns / 1e9);
-	printf("; started in %.1f s, ended in %.1f s; of what was alive %u left\n",
-	       (double)bench.grow_ns / 1e9, (double)bench.end_ns / 1e9, bench.left);
-	if (bench.stopped)
-		printf("no more were started: %s\n", bench.stopped);
-	printf("available memory, MiB: %.0f before, %.0f at %u, %.0f after",
-	       mib(bench.before.available), mib(last->memory.available), bench.alive,
-	       mib(bench.after.available));
-	if (bench.shrink)
-		printf(", %.0f when the kernel has shrunk its slabs", mib(bench.shrunk.available));
-	printf("\nmissing %.1f MiB; more than before, MiB:",
-	       mib(bench.before.available - bench.shrunk.available));
-	for (int i = 0; i < NMEMORY; i++)
-		printf(" %s %+.1f", memory_name[i],
-		       mib(bench.shrunk.part[i] - bench.before.part[i]));
-	printf("\n");
-}
-
-static void print_table(void)
-{
-	unsigned restless = 0;
-
-	stats_machine_text(stdout, bench.kvm);
-	printf("%s: idle %.2f %% of a CPU before the first; %u starts measured at each mark\n\n",
-	       bench.name, bench.idle_before, bench.probes);
-	printf("%7s %9s %19s %19s %19s %15s %17s\n", "", "memory", "start, answered us",
-	       "first instruction", "hello, start to end", "idle CPU, %", "daemon");
-	printf("%7s %9s %9s %9s %9s %9s %9s %9s %7s %7s %9s %7s\n", "alive", "KiB each", "p50",
-	       "p99", "p50", "p99", "p50", "p99", "machine", "ours", "RSS, MiB", "fds");
-	for (unsigned i = 0; i < bench.nmarks; i++) {
-		const struct mark *m = &bench.mark[i];
-
-		printf("%7u", m->alive);
-		/* What others do at the same time is more than what a few need. */
-		if (m->alive >= 10)
-			printf(" %9.0f", m->each_kib);
-		else
-			printf(" %9s", "-");
-		print_pair(true, m->call_ns, m->nprobes);
-		print_pair(m->boots, m->boot_ns, m->nprobes);
-		print_pair(m->hellos, m->hello_ns, m->nprobes);
-		printf(" %7.2f", m->idle_machine);
-		if (m->idle_ours >= 0)
-			printf(" %7.2f", m->idle_ours);
-		else
-			printf(" %7s", "-");
-		if (bench.daemon)
-			printf(" %9.1f %7d\n", mib(m->daemon_rss), m->daemon_descriptors);
-		else
-			printf(" %9s %7s\n", "-", "-");
-		restless += m->restless;
-	}
-	print_rest();
-	if (restless)
-		printf("%u times the machine did not come to rest: others were at work\n",
-		       restless);
-}
-
-static void json_pair(const char *name, bool known, const uint64_t *ns, unsigned n)
-{
-	if (known)
-		printf(", \"%s\": {\"p50_us\": %.1f, \"p99_us\": %.1f}", name, us(ns, n, 0.5),
-		       us(ns, n, 0.99));
-}
-
-static void json_memory(const char *name, const struct memory *m)
-{
-	printf(", \"%s\": {\"MemAvailable\": %lld", name, (long long)m->available);
-	for (int i = 0; i < NMEMORY; i++)
-		printf(", \"%s\": %lld", memory_name[i], (long long)m->part[i]);
-	printf("}");
-}
-
-static void print_json(void)
-{
-	printf("{");
-	stats_machine_json(stdout, bench.kvm);
-	printf(", \"name\": ");
-	json_string(stdout, bench.name);
-	printf(", \"alive\": %u, \"answered\": %u, \"left\": %u, \"grow_s\": %.3f, "
-	       "\"answer_s\": %.3f, \"end_s\": %.3f, \"idle_before_percent\": %.3f",
-	       bench.alive, bench.answered, bench.left, (double)bench.grow_ns / 1e9,
-	       (double)bench.answer_ns / 1e9, (double)bench.end_ns / 1e9, bench.idle_before);
-	if (bench.stopped) {
-		printf(", \"stopped\": ");
-		json_string(stdout, bench.stopped);
-	}
-	printf(",\n \"marks\": [");
-	for (unsigned i = 0; i < bench.nmarks; i++) {
-		const struct mark *m = &bench.mark[i];
-
-		printf("%s\n  {\"alive\": %u, \"each_kib\": %.1f, "
-		       "\"restless\": %u, \"idle_machine_percent\": %.3f",
-		       i ? "," : "", m->alive, m->each_kib, m->restless, m->idle_machine);
-		if (m->idle_ours >= 0)
-			printf(", \"idle_ours_percent\": %.3f", m->idle_ours);
-		json_pair("start", true, m->call_ns, m->nprobes);
-		json_pair("boot", m->boots, m->boot_ns, m->nprobes);
-		json_pair("hello", m->hellos, m->hello_ns, m->nprobes);
-		if (bench.daemon)
-			printf(", \"daemon_rss_bytes\": %lld, \"daemon_descriptors\": %d",
-			       (long long)m->daemon_rss, m->daemon_descriptors);
-		json_memory("memory", &m->memory);
-		printf("}");
-	}
-	printf("]\n ");
-	json_memory("before", &bench.before);
-	json_memory("after", &bench.after);
-	if (bench.shrink)
-		json_memory("shrunk", &bench.shrunk);
-	printf("}\n");
 }
 
 /* ---- setting up ---- */
@@ -434,7 +253,7 @@ static unsigned parse_marks(const char *text, unsigned most, unsigned *mark)
 {
 	unsigned n = 0;
 
-	for (char *end; *text && n < MAX_MARKS - 1; text = *end ? end + 1 : end) {
+	for (char *end; *text && n < DENSITY_MAX_MARKS - 1; text = *end ? end + 1 : end) {
 		unsigned long value = strtoul(text, &end, 10);
 
 		if (end == text || (*end && *end != ',') || !value || (n && value <= mark[n - 1]))
@@ -486,7 +305,7 @@ static const char *parse(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'n':
-			b->name = optarg;
+			b->result.name = optarg;
 			break;
 		case 'v':
 			b->most = (unsigned)tool_number("--vms", optarg, 1, 1000000);
@@ -495,7 +314,8 @@ static const char *parse(int argc, char **argv)
 			marks = optarg;
 			break;
 		case 'p':
-			b->probes = (unsigned)tool_number("--probes", optarg, 1, MAX_PROBES);
+			b->result.probes =
+				(unsigned)tool_number("--probes", optarg, 1, DENSITY_MAX_PROBES);
 			break;
 		case 'i':
 			b->idle_s = (unsigned)tool_number("--idle", optarg, 1, 600);
@@ -504,16 +324,17 @@ static const char *parse(int argc, char **argv)
 			b->floor_bytes = tool_number("--floor", optarg, 0, 1ul << 40) * MIB;
 			break;
 		case 'S':
-			b->shrink = false;
+			b->result.shrink = false;
 			break;
 		case 'j':
 			b->json = true;
 			break;
 		case 'k':
-			b->kvm = optarg;
+			b->result.kvm = optarg;
 			break;
 		case 'd':
 			b->daemon = optarg;
+			b->result.daemon = true;
 			break;
 		case 'P':
 			b->daemon_pid = (pid_t)tool_number("--daemon-pid", optarg, 1, 1 << 22);
@@ -558,21 +379,21 @@ static const char *parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	unsigned mark[MAX_MARKS], n;
+	unsigned mark[DENSITY_MAX_MARKS], n;
 	const char *marks = parse(argc, argv);
 	struct bench *b = &bench;
 
 	n = parse_marks(marks, b->most, mark);
 	b->commands.hello = b->hello;
 	b->kind = b->daemon ? density_vm(b->daemon, b->daemon_pid, b->program, b->hello, b->run_dir,
-					 b->most + b->probes)
-			    : density_commands(&b->commands, b->most + b->probes);
+					 b->most + b->result.probes)
+			    : density_commands(&b->commands, b->most + b->result.probes);
 	run(mark, n);
 	if (b->json)
-		print_json();
+		density_json(&b->result);
 	else
-		print_table();
+		density_table(&b->result);
 	if (fflush(stdout))
 		return 1;
-	return b->answered == b->alive && !b->left ? 0 : 1;
+	return b->result.answered == b->result.alive && !b->result.left ? 0 : 1;
 }

@@ -20,14 +20,15 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#include "../monitor/json.h"
 #include "daemon.h"
 #include "machine.h"
+#include "shell_report.h"
 #include "stats.h"
 #include "tool.h"
 #include "zygote.h"
 
 #define WARM_RUNS 5
+#define MAX_ROWS  24
 #define QUIET_MS  50
 
 static const char help[] =
@@ -69,18 +70,17 @@ struct subject {
 struct bench {
 	struct subject subject[8];
 	size_t nsubjects;
-	unsigned runs, pause_us;
+	struct shell_facts facts;
+	unsigned runs;
 	bool json, no_jail;
-	const char *kvm, *mayfly, *program, *zygote_dir, *daemon;
+	const char *mayfly, *program, *zygote_dir, *daemon;
 	struct zygote zygote;
 	struct http http;
 	uint64_t ready; /* a shell of our own that waits; 0: none */
 	int image, null;
 	uint64_t *prepare_ns; /* SPAWN until READY */
 	size_t nprepare;
-	unsigned restless; /* samples before which the machine did not come to rest */
-	double tsc_ns;     /* of a tick */
-	double warm, cold; /* the pool's own counts, of the samples */
+	double tsc_ns; /* of a tick */
 	unsigned memory_mib;
 };
 
@@ -122,9 +122,9 @@ static void rest(struct bench *b)
 	if (b->zygote_dir)
 		refill(b);
 	if (!(b->daemon ? daemon_rest(&b->http) : machine_quiet(QUIET_MS)))
-		b->restless++;
-	if (b->pause_us)
-		tool_sleep_ns(b->pause_us * 1000ull);
+		b->facts.restless++;
+	if (b->facts.pause_us)
+		tool_sleep_ns(b->facts.pause_us * 1000ull);
 }
 
 /* ---- samples ---- */
@@ -277,7 +277,7 @@ static void check(struct bench *b)
 			sample(b, &b->subject[i], &ignored);
 		}
 	}
-	b->restless = 0;
+	b->facts.restless = 0;
 	b->nprepare = 0;
 }
 
@@ -318,8 +318,8 @@ static void measure(struct bench *b)
 	if (b->daemon) {
 		struct daemon_pool after = daemon_pool(&b->http);
 
-		b->warm = after.warm - before.warm;
-		b->cold = after.cold - before.cold;
+		b->facts.warm = after.warm - before.warm;
+		b->facts.cold = after.cold - before.cold;
 	}
 	for (size_t i = 0; i < b->nsubjects; i++) {
 		struct subject *s = &b->subject[i];
@@ -334,106 +334,26 @@ static void measure(struct bench *b)
 
 /* ---- the report ---- */
 
-struct row {
-	const char *name;
-	const uint64_t *ns;
-	size_t n;
-	double cpu_us; /* negative: it has none of its own */
-};
-
-#define MAX_ROWS 24
-
-static double us(const uint64_t *sorted, size_t n, double q)
-{
-	return (double)stats_quantile(sorted, n, q) / 1e3;
-}
-
-static size_t make_rows(const struct bench *b, struct row *row)
+static size_t make_rows(const struct bench *b, struct shell_row *row)
 {
 	const struct subject *none = &b->subject[0];
-	double nothing = us(none->cpu_ns, none->n, 0.5);
+	double nothing = (double)stats_quantile(none->cpu_ns, none->n, 0.5) / 1e3;
 	size_t n = 0;
 
 	for (size_t i = 1; i < b->nsubjects; i++) {
 		const struct subject *s = &b->subject[i];
-		double cpu = us(s->cpu_ns, s->n, 0.5) - nothing;
+		double cpu = (double)stats_quantile(s->cpu_ns, s->n, 0.5) / 1e3 - nothing;
 
-		row[n++] = (struct row){s->name, s->wall_ns, s->n, cpu > 0 ? cpu : 0};
+		row[n++] = (struct shell_row){s->name, s->wall_ns, s->n, cpu > 0 ? cpu : 0};
 		for (int j = 0; j < NSTAGES; j++)
 			if (has_stage(s, j))
-				row[n++] = (struct row){stage_name[j], s->stage_ns[j], s->n, -1};
+				row[n++] =
+					(struct shell_row){stage_name[j], s->stage_ns[j], s->n, -1};
 	}
 	if (b->nprepare)
-		row[n++] =
-			(struct row){"preparing a shell (outside)", b->prepare_ns, b->nprepare, -1};
+		row[n++] = (struct shell_row){"preparing a shell (outside)", b->prepare_ns,
+					      b->nprepare, -1};
 	return n;
-}
-
-static void print_table(const struct bench *b)
-{
-	struct row row[MAX_ROWS];
-	size_t n = make_rows(b, row);
-	double process = us(row[0].ns, row[0].n, 0.5);
-
-	stats_machine_text(stdout, b->kvm);
-	printf("Before each sample used shells have been replaced and the machine was at rest;\n"
-	       "cpu is the whole machine's from rest to rest: client, daemon, VM, its end and the\n"
-	       "shell that replaces it.\n\n");
-	printf("%-32s %7s %9s %9s %9s %9s %9s %7s\n", "subject (us)", "samples", "min", "p50",
-	       "p90", "p99", "cpu p50", "ratio");
-	for (size_t i = 0; i < n; i++) {
-		const struct row *r = &row[i];
-		double p50 = us(r->ns, r->n, 0.5);
-
-		printf("%-32s %7zu %9.1f %9.1f %9.1f %9.1f ", r->name, r->n, us(r->ns, r->n, 0),
-		       p50, us(r->ns, r->n, 0.9), us(r->ns, r->n, 0.99));
-		if (r->cpu_us >= 0)
-			printf("%9.1f ", r->cpu_us);
-		else
-			printf("%9s ", "");
-		printf("%7.2f\n", p50 / process);
-	}
-	printf("ratio: of p50, to the process\n");
-	if (b->daemon)
-		printf("the pool counted %.0f warm and %.0f cold starts of its flavours\n", b->warm,
-		       b->cold);
-	if (b->restless)
-		printf("%u times the machine did not come to rest: others were at work\n",
-		       b->restless);
-}
-
-static void print_json(const struct bench *b)
-{
-	struct row row[MAX_ROWS];
-	size_t n = make_rows(b, row);
-	double process = us(row[0].ns, row[0].n, 0.5);
-	const char *of = "";
-
-	printf("{");
-	stats_machine_json(stdout, b->kvm);
-	printf(", \"pause_us\": %u, \"restless\": %u", b->pause_us, b->restless);
-	if (b->daemon)
-		printf(", \"warm\": %.0f, \"cold\": %.0f", b->warm, b->cold);
-	printf(",\n \"subjects\": [");
-	for (size_t i = 0; i < n; i++) {
-		const struct row *r = &row[i];
-		double p50 = us(r->ns, r->n, 0.5);
-
-		fputs(i ? ",\n  {\"name\": " : "\n  {\"name\": ", stdout);
-		json_string(stdout, r->name + strspn(r->name, " "));
-		/* A part of the subject above it. */
-		if (*r->name == ' ')
-			printf(", \"of\": \"%s\"", of);
-		else
-			of = r->name;
-		printf(", \"samples\": %zu, \"min_us\": %.1f, \"p50_us\": %.1f, \"p90_us\": %.1f, "
-		       "\"p99_us\": %.1f",
-		       r->n, us(r->ns, r->n, 0), p50, us(r->ns, r->n, 0.9), us(r->ns, r->n, 0.99));
-		if (r->cpu_us >= 0)
-			printf(", \"cpu_p50_us\": %.1f", r->cpu_us);
-		printf(", \"ratio\": %.3f}", p50 / process);
-	}
-	printf("]}\n");
 }
 
 /* ---- setting up ---- */
@@ -509,7 +429,7 @@ static void parse(struct bench *b, int argc, char **argv)
 			b->runs = (unsigned)tool_number("--runs", optarg, 1, 10000000);
 			break;
 		case 'p':
-			b->pause_us = (unsigned)tool_number("--pause", optarg, 0, 10000000);
+			b->facts.pause_us = (unsigned)tool_number("--pause", optarg, 0, 10000000);
 			break;
 		case 'M':
 			b->memory_mib = (unsigned)tool_number("--memory", optarg, 1, 1 << 20);
@@ -521,7 +441,7 @@ static void parse(struct bench *b, int argc, char **argv)
 			b->no_jail = true;
 			break;
 		case 'k':
-			b->kvm = optarg;
+			b->facts.kvm = optarg;
 			break;
 		case 'm':
 			b->mayfly = optarg;
@@ -534,6 +454,7 @@ static void parse(struct bench *b, int argc, char **argv)
 			break;
 		case 'd':
 			b->daemon = optarg;
+			b->facts.daemon = true;
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -548,7 +469,7 @@ static void parse(struct bench *b, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct bench b = {.runs = 200, .kvm = "unknown", .memory_mib = 64};
+	static struct bench b = {.runs = 200, .facts.kvm = "unknown", .memory_mib = 64};
 
 	parse(&b, argc, argv);
 	b.null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -566,9 +487,12 @@ int main(int argc, char **argv)
 	measure(&b);
 	if (b.zygote_dir)
 		zygote_stop(&b.zygote);
+	struct shell_row row[MAX_ROWS];
+	size_t n = make_rows(&b, row);
+
 	if (b.json)
-		print_json(&b);
+		shell_json(&b.facts, row, n);
 	else
-		print_table(&b);
+		shell_table(&b.facts, row, n);
 	return fflush(stdout) ? 1 : 0;
 }

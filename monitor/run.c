@@ -364,7 +364,8 @@ static int flush(struct run *r)
 	const int port = r->options->port ? r->options->port->fd : -1;
 	int ret = console_drain(r->console, r->err);
 
-	if (r->result->end == RUN_TIMEOUT || r->result->end == RUN_SIGNAL)
+	if (ret < 0 || !console_pending(r->console) || r->result->end == RUN_TIMEOUT ||
+	    r->result->end == RUN_SIGNAL)
 		return ret < 0 ? ret : 0;
 	/* Nobody is left to handle a signal: it ends the wait. */
 	power_init(&r->power, r->power.page);

@@ -114,6 +114,7 @@ static int enter_jail(struct shell *s, const struct zygote_request *r, struct er
 		.gid = r->gid,
 		.keep = keep,
 		.nkeep = s->log >= 0 ? 5 : 4,
+		.memory_bytes = r->memory_bytes,
 		.file_bytes = UINT64_MAX, /* a caller's file may be of any length */
 	};
 
@@ -208,6 +209,7 @@ _Noreturn void shell_main(const struct shell_world *world, const struct zygote_r
 	if (low)
 		set_policy(SCHED_OTHER);
 	touch(s);
+	s->jailed = world->jail;
 	if (world->jail && (ret = enter_jail(s, request, &err)))
 		fail(s, ret, &err);
 	shell_tell(s, NEWS_READY, 0, NULL, 0);

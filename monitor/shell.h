@@ -37,7 +37,9 @@ _Noreturn void shell_main(const struct shell_world *world, const struct zygote_r
 
 /* Where output goes that is not a descriptor's: into news, or the log. */
 struct shell_output {
-	uint64_t limit, taken[NOXS_NSTREAMS]; /* bytes; the log's limit holds for both together */
+	uint64_t limit;                /* of a captured stream, or of the log's file */
+	uint64_t taken[NOXS_NSTREAMS]; /* captured */
+	uint64_t log_bytes;            /* written to the log, with the frames' heads */
 	uint64_t lost;
 	uint32_t truncated; /* bit per stream */
 	bool log_full;
@@ -54,6 +56,7 @@ struct shell {
 	struct console console;
 	struct image image;
 	struct shell_output output;
+	bool jailed;
 	uint64_t received_tsc;
 	char *strings[SHELL_STRINGS];
 	char message[WIRE_MAX_BYTES]; /* START: its strings are used until the end */

@@ -63,7 +63,7 @@ ssize_t shell_log(void *arg, int stream, const void *data, size_t bytes)
 {
 	struct shell *s = arg;
 	struct shell_output *o = &s->output;
-	uint64_t taken = o->taken[NOXS_STDOUT] + o->taken[NOXS_STDERR];
+	uint64_t room = o->limit - o->log_bytes;
 	struct log_frame frame = {
 		.magic = LOG_MAGIC,
 		.stream = (uint16_t)stream,
@@ -71,23 +71,25 @@ ssize_t shell_log(void *arg, int stream, const void *data, size_t bytes)
 	};
 	struct timespec now;
 
-	if (o->log_full) {
+	/* The last frame says that it is the last, so there must be room for its head. */
+	if (o->log_full || room < 2 * sizeof(frame)) {
+		o->log_full = true;
 		o->lost += bytes;
 		return (ssize_t)bytes;
 	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	frame.real_ns = now.tv_sec * 1000000000ll + now.tv_nsec;
-	if (bytes > o->limit - taken) {
-		frame.bytes = (uint32_t)(o->limit - taken);
+	if (bytes > room - 2 * sizeof(frame)) {
+		frame.bytes = (uint32_t)(room - 2 * sizeof(frame));
 		frame.flags = 1;
 		o->log_full = true;
 		o->truncated |= 1u << stream;
 	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	frame.real_ns = now.tv_sec * 1000000000ll + now.tv_nsec;
 	if (!write_frame(s->log, &frame, data)) {
 		o->log_full = true;
 		frame.bytes = 0;
 	}
-	o->taken[stream] += frame.bytes;
+	o->log_bytes += sizeof(frame) + frame.bytes;
 	o->lost += bytes - frame.bytes;
 	return (ssize_t)bytes;
 }

@@ -13,6 +13,7 @@
 #include <x86intrin.h>
 
 #include "crash.h"
+#include "jail.h"
 #include "shell.h"
 #include "stats.h"
 
@@ -124,6 +125,8 @@ static int open_console(struct shell *s, const struct start *st, struct err *err
 		c->put = capture ? shell_capture : shell_log;
 		c->put_arg = s;
 		s->output.limit = capture ? st->head.capture_bytes : st->head.log_bytes;
+		if (!capture && s->jailed && jail_limit_files(st->head.log_bytes, err))
+			return -EPERM;
 	}
 	if (flags & START_FDS)
 		return 0;
@@ -360,8 +363,8 @@ void shell_start(struct shell *s, size_t bytes, const int *fd, unsigned nfds)
 
 	snprintf(s->image.path, sizeof(s->image.path), "%s", st.path);
 	if (open_console(s, &st, &err) ||
-	    guest_load(&s->guest, &s->vm, s->host, &s->image, &options, &err) ||
-	    grow(s, &err) || run_guest(&s->vm, &s->guest, &s->console, &run, &result, &err))
+	    guest_load(&s->guest, &s->vm, s->host, &s->image, &options, &err) || grow(s, &err) ||
+	    run_guest(&s->vm, &s->guest, &s->console, &run, &result, &err))
 		fail(s, &err);
 	conclude(s, &st, &result);
 }

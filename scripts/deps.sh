@@ -21,7 +21,7 @@ check=(bats libcmocka-dev clang libclang-rt-dev gdb busybox-static g++ jq procps
 	python3-jsonschema python3-yaml
 	liblua5.4-dev libsqlite3-dev libzstd-dev nettle-dev musl-tools dpkg-dev tcl)
 amdv=(qemu-system-x86 cpio kmod xz-utils busybox-static)
-bench=(runc jq)
+bench=(runc jq procps)
 # No clang-tidy: it wants a compilation database and its checks overlap with cppcheck and gcc -Wall.
 lint=(clang-format shellcheck cppcheck)
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# lint.sh: what can be said of the sources without running them. Each check is one test;
+# lint.sh [BUILD]: what can be said of the sources without running them. Each check is one test;
 # last comes "N passed, N failed, N skipped".
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
+build=${1:-build}
 passed=0 failed=0
 check() { # NAME COMMAND...
 	local name=$1 out
@@ -56,7 +57,10 @@ owners() {
 		no_match '#include <seccomp' <(grep -rl '#include <seccomp' monitor | grep -vE '^monitor/jail/' |
 			sed 's/.*/#include <seccomp.h> in &/')
 }
-tables() { diff <(scripts/syscalls.sh) unikernel/SYSCALLS.md; }
+tables() {
+	diff <(scripts/syscalls.sh) unikernel/SYSCALLS.md &&
+		diff <("$build/jail-filter" --table) monitor/jail/SYSCALLS.md
+}
 marks() { no_match '\b(TODO|FIXME|XXX|HACK)\b' "${c_files[@]}" "${sh_files[@]/scripts\/lint.sh/.ci\/run}"; }
 
 check "clang-format" format

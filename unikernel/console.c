@@ -19,6 +19,7 @@ static struct {
 } rings[NOXS_NSTREAMS];
 static uint32_t first_slot;          /* of the doorbells; 0: they are not used */
 static uint32_t rung[NOXS_NSTREAMS]; /* console->wake when the doorbell was last rung */
+uint32_t uk_console_written;
 
 void uk_console_start(const struct noxs_device *d)
 {
@@ -62,20 +63,29 @@ size_t uk_console_avail(void)
 	return used(NOXS_STDIN);
 }
 
-/* There is something in the ring. If somebody sleeps until it is told: tell it, once. */
+/* Rings for one stream, if it was asked for since the last time and nobody has looked. */
 static void ring_doorbell(int stream)
 {
-	uint32_t wake;
+	uint32_t wake = __atomic_load_n(&console->wake[stream], __ATOMIC_RELAXED);
 
+	if (wake != rung[stream] && used(stream)) {
+		rung[stream] = wake;
+		uk_doorbell(first_slot + (unsigned)stream, 0);
+	}
+}
+
+void uk_console_tell(void)
+{
+	uint32_t streams = uk_console_written;
+
+	uk_console_written = 0;
 	if (!first_slot)
 		return;
 	/* The index must be seen by who then goes to sleep, or we see that it does. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	wake = __atomic_load_n(&console->wake[stream], __ATOMIC_RELAXED);
-	if (__builtin_expect(wake != rung[stream], 0)) {
-		rung[stream] = wake;
-		uk_doorbell(first_slot + (unsigned)stream, 0);
-	}
+	for (int i = NOXS_STDOUT; i <= NOXS_STDERR; i++)
+		if (streams >> i & 1)
+			ring_doorbell(i);
 }
 
 /* Copies n bytes between a ring at position pos and memory, in at most two pieces. */
@@ -113,7 +123,7 @@ static long put(int stream, uint64_t memory, size_t n, bool user)
 	ret = move(stream, r->tail, memory, n, false, user);
 	if (ret > 0) {
 		__atomic_store_n(&r->tail, r->tail + (uint32_t)ret, __ATOMIC_RELEASE);
-		ring_doorbell(stream);
+		uk_console_written |= 1u << stream;
 	}
 	return ret;
 }

@@ -50,6 +50,8 @@ int uk_syscall(struct uk_frame *f)
 	ret = fn ? fn(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9) : unknown(nr);
 	if (__builtin_expect(UK_NOXS->flags & NOXS_FLAG_STRACE, 0))
 		uk_strace_exit(f, ret);
+	if (__builtin_expect(uk_console_written, 0))
+		uk_console_tell();
 	f->rax = (uint64_t)ret;
 	/* After rt_sigreturn rax is the interrupted code's, which signal.c returned here. */
 	return __builtin_expect(uk_signal_poll() || uk_frame_full || uk_mask_pending, 0)

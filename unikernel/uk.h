@@ -91,6 +91,10 @@ bool uk_console_failed(int stream);                /* a write would be told why 
 size_t uk_console_room(int stream);                /* bytes that a write would take now */
 size_t uk_console_avail(void);                     /* bytes that a read would give now */
 void uk_console_print(const char *text, size_t n); /* kernel text to stderr; waits for room */
+/* Streams written to since uk_console_tell (bit per stream), which rings for them where the
+ * monitor asked for that: once a system call, so that what writev writes arrives in one piece. */
+extern uint32_t uk_console_written;
+void uk_console_tell(void);
 
 /* ---- wait.c ---- */
 /* Sleep until one of events (enum noxs_event) or deadline_ns (monotonic, NOXS_FOREVER).

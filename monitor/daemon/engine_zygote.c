@@ -183,7 +183,8 @@ int zygote_spawn(struct engine *e, const struct shell *shell, const int *cgroup,
 		.memory_bytes = shell->memory_bytes,
 		.uid = shell->uid,
 		.gid = shell->uid,
-		.urgent = shell->urgent,
+		/* Root of a user namespace may not take back a low priority. */
+		.urgent = shell->urgent || e->zygote.process.own_users,
 		.log = shell->has_log,
 	};
 	int ret;

@@ -87,6 +87,7 @@ static int take_signals(struct server *s, struct err *err)
 	int ret;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN); /* a shell without a uid of its own could send it */
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);

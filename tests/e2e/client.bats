@@ -41,6 +41,13 @@ is_daemon() {
 	tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'mayfly-daemon'
 }
 
+# background ARG...: start, in a test that does so again and again: what the last one wrote must
+# not pass for what this one writes.
+background() {
+	: >"$T/started"
+	start "$@"
+}
+
 # What is left of a test's VMs: all of one daemon's, for tests come one after the other.
 remove_all() {
 	local ids
@@ -330,7 +337,7 @@ verbs=(create start ps inspect logs wait stop kill pause resume unpause rm stats
 	echo 'a line' | captured m "$MAYFLY" start -i "$vm"
 	[ "$(cat "$T/m.out")" = 'a line' ]
 	# It reads a byte at a time: what does not fit must wait.
-	text_file 300000 "$T/text"
+	text_file 100000 "$T/text"
 	created -i "$BB" sh -c 'n=0; while read -r line; do n=$((n+1)); done; echo $n'
 	captured m "$MAYFLY" start -ai "$vm" <"$T/text"
 	[ "$(cat "$T/m.out")" = "$(wc -l <"$T/text")" ]
@@ -343,12 +350,12 @@ verbs=(create start ps inspect logs wait stop kill pause resume unpause rm stats
 @test "start -a passes signals on" {
 	for how in spin wait; do
 		created "$GUEST/handler" $how handle
-		start start -a "$vm"
+		background start -a "$vm"
 		ready
 		kill -TERM "$pid"
 		ended 7
 		created "$GUEST/handler" $how
-		start start -a "$vm"
+		background start -a "$vm"
 		ready
 		kill -INT "$pid"
 		ended 130
@@ -357,7 +364,7 @@ verbs=(create start ps inspect logs wait stop kill pause resume unpause rm stats
 
 @test "start -a: when it is killed the VM goes on" {
 	created "$GUEST/handler" wait handle
-	start start -a "$vm"
+	background start -a "$vm"
 	ready
 	kill -KILL "$pid"
 	ended 137
@@ -480,13 +487,13 @@ verbs=(create start ps inspect logs wait stop kill pause resume unpause rm stats
 
 @test "logs -f: to the end, of one that runs, of one that is not started yet" {
 	detached --name runs "$GUEST/handler" wait
-	start logs -f runs
+	background logs -f runs
 	ready
 	not_running "$pid" && fail "it did not wait"
 	expect 0 kill runs
 	ended 0
 	created --name later "$HELLO"
-	start logs --follow later
+	background logs --follow later
 	expect 0 start later
 	ended 0
 	grep -qx 'Hello, world' "$T/started"
@@ -627,7 +634,7 @@ verbs=(create start ps inspect logs wait stop kill pause resume unpause rm stats
 	expect 1 stats --no-stream nobody
 	complains nobody
 	# Until it ends.
-	start stats runs
+	background stats runs
 	until_true 20 grep -q "^$vm" "$T/started"
 	expect 0 kill runs
 	ended 0
@@ -636,7 +643,7 @@ verbs=(create start ps inspect logs wait stop kill pause resume unpause rm stats
 @test "events" {
 	local number
 	number=$("$MAYFLY" events --no-stream --json | jq -s 'last.number // 0')
-	start events
+	background events
 	detached --name told "$GUEST/status" 3
 	expect 0 wait told
 	expect 0 rm told
@@ -767,12 +774,12 @@ pooled() {
 
 @test "run --pool passes signals on" {
 	for how in spin wait; do
-		start run --pool "$GUEST/handler" $how handle
+		background run --pool "$GUEST/handler" $how handle
 		ready
 		kill -TERM "$pid"
 		ended 7
 		for pair in INT:130 TERM:143 HUP:129 QUIT:131 USR1:138 USR2:140; do
-			start run --pool "$GUEST/handler" $how
+			background run --pool "$GUEST/handler" $how
 			ready
 			kill "-${pair%:*}" "$pid"
 			ended "${pair#*:}"
@@ -781,7 +788,7 @@ pooled() {
 }
 
 @test "run --pool: the VM goes with its caller" {
-	start run --pool --name orphan "$GUEST/handler" spin
+	background run --pool --name orphan "$GUEST/handler" spin
 	ready
 	in_state running orphan
 	kill -KILL "$pid"
@@ -802,7 +809,7 @@ pooled() {
 		daemon=$!
 		children+=("$daemon")
 		MAYFLY_RUN_DIR=$T/$signal until_true 20 "$MAYFLY" ps --socket "$T/$signal/mayfly.sock" >/dev/null 2>&1
-		MAYFLY_SOCKET=$T/$signal/mayfly.sock start run --pool "$GUEST/handler" spin
+		MAYFLY_SOCKET=$T/$signal/mayfly.sock background run --pool "$GUEST/handler" spin
 		ready
 		kill "-$signal" "$daemon"
 		ended 125

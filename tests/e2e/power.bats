@@ -180,6 +180,14 @@ cpu() {
 	[ "$late" -lt 12 ] || fail "the median line is $late ms late"
 }
 
+@test "a line that was asked for is one exit, whatever it was written with" {
+	local exits
+	m run --stats "$GUEST/ticks" compute 20 20
+	exits=$(sed -n 's/^mayfly: exits: //p' "$err")
+	[ "$exits" -gt 15 ] || fail "$exits exits: no doorbell was rung"
+	[ "$exits" -le 25 ] || fail "$exits exits for 20 lines"
+}
+
 @test "a program that prints often is passed on by a thread, in order" {
 	m run --stats "$GUEST/ticks" compute 0.2 2000
 	[ "$status" -eq 0 ]

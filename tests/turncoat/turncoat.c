@@ -10,8 +10,8 @@
  *   UNKNOWN        there is no such try
  *   anything else  the errno that it got
  *
- * Arguments are chosen such that nothing is broken where nobody stops it. Those of "forge",
- * "threads" and "alone" run the guest afterwards.
+ * Arguments are chosen such that little is broken where nobody stops it. After "forge" the
+ * guest runs.
  */
 #define _GNU_SOURCE
 #include <errno.h>
