@@ -150,7 +150,7 @@ static int add_windows(struct plan *p, struct window *w, size_t n)
 static int plan_segments(struct plan *p, enum core_kind kind)
 {
 	const struct core_source *src = p->src;
-	const uint64_t stack = NOXS_GVA_STACK_TOP - NOXS_STACK_BYTES, rip = src->crash->regs.rip;
+	const uint64_t stack = NOXS_GVA_STACK_MIN, rip = src->crash->regs.rip;
 	const bool kernel = src->crash->kind == NOXS_CRASH_KERNEL;
 	/* rsp may be anything: no sum may wrap. */
 	uint64_t rsp = src->crash->regs.rsp < NOXS_GVA_END ? src->crash->regs.rsp : 0;

@@ -32,11 +32,11 @@
 #endif
 
 #define PAGES(n)     ((n)*NOXS_PAGE)
-#define ALIGN_UP(x)  (((x) + NOXS_PAGE - 1) & ~(NOXS_PAGE - 1))
 #define LARGE        0x200000ull
 #define GIB          0x40000000ull
 #define SPARE_TABLES PAGES(128)
 #define HOT_STACK    PAGES(2)
+#define HOT_TEXT     PAGES(3) /* of the library kernel: kernel.ld puts it first */
 
 extern const uint8_t kernel_image[], kernel_image_end[];
 
@@ -65,9 +65,12 @@ static void plan(struct guest_layout *l, uint64_t memory)
 
 	if (getrandom(&entropy, sizeof(entropy), GRND_NONBLOCK) != sizeof(entropy))
 		entropy = __rdtsc() * 0x9e3779b97f4a7c15ull;
-	/* The stack's top moves by up to 512 KiB in steps of 16 bytes. */
-	l->stack_top = NOXS_GVA_STACK_TOP - (entropy & 0x7fff0);
-	l->stack_end = ALIGN_UP(l->stack_top);
+	/*
+	 * The stack's top moves in steps of 16 bytes, and by up to 4 MiB in steps of 32 KiB: the
+	 * two pages at its top are the first of eight, so KVM maps both at one exit.
+	 */
+	l->stack_end = NOXS_GVA_STACK_TOP - (entropy >> 32 & 0x3f8000) - 6 * NOXS_PAGE;
+	l->stack_top = l->stack_end - (entropy & 0xff0);
 	l->kdata_bytes = k->end_off - k->data_off;
 	/* PML4, PDPT, and a PD and PTs for each range; the linear map's first PT shows tables. */
 	tables = 2 + guest_tables_for(l->stack_end - GUEST_STACK_BYTES, NOXS_GVA_END) + 1 +
@@ -230,6 +233,9 @@ int guest_prepare(struct guest *guest, struct vm *vm, const struct host *host, s
 	/* One call for the pages that will be touched: cheaper than a fault each. */
 	hot = l->noxs - HOT_STACK;
 	madvise(gmem_at(ram, hot, NOXS_PAGE), l->kdata + NOXS_PAGE - hot, MADV_POPULATE_WRITE);
+	madvise(gmem_at(ram, l->stdout_ring, NOXS_PAGE), NOXS_PAGE, MADV_POPULATE_WRITE);
+	/* A copy of the text that every run uses: see place_image in guest_load.c. */
+	madvise(gmem_at(ram, l->ktext, HOT_TEXT), HOT_TEXT, MADV_POPULATE_WRITE);
 
 	guest->page = gmem_at(ram, l->noxs, NOXS_PAGE);
 	guest->control = gmem_at(ram, l->control, NOXS_PAGE);

@@ -150,8 +150,7 @@ static int map_all(struct guest *guest, const struct plan *p, const struct prepa
 				   PT_USER | PT_WRITE);
 	if (p->stack_bytes)
 		page->stack_mapped = p->stack_top - p->stack_bytes;
-	add_region(page, NOXS_GVA_STACK_TOP - NOXS_STACK_BYTES,
-		   stack_end - (NOXS_GVA_STACK_TOP - NOXS_STACK_BYTES), 0, NOXS_R | NOXS_W,
+	add_region(page, stack_end - NOXS_STACK_BYTES, NOXS_STACK_BYTES, 0, NOXS_R | NOXS_W,
 		   NOXS_REGION_STACK);
 	return ret;
 }

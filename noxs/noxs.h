@@ -14,13 +14,13 @@
  *                  | doorbell page (MMIO: no memory behind it)  | rw-
  *                  | control page                               | rw-
  *                  | noxs page                                  | r--
+ *                  | kernel stack, exception stacks (guarded),  | rw-
  *                  | console rings                              | rw-
- *                  | kernel stack, exception stacks (guarded)   | rw-
  *                  | library kernel: text, rodata | data, bss   | r-x, r-- | rw-
  *   0x7f_fff0_0000 +--------------------------------------------+ NOXS_GVA_KERNEL
  *                  | guard                                      | not mapped
  *   0x7f_ffef_0000 +--------------------------------------------+ NOXS_GVA_STACK_TOP
- *                  | program's stack, 8 MiB, grows down         | rw-
+ *                  | program's stack, 8 MiB, from a random top   | rw-
  *                  | ...                                        |
  *   0x70_0000_0000 +--------------------------------------------+
  *                  | linear map: gva = NOXS_GVA_LINEAR + gpa    | free RAM rw-, tables r--
@@ -38,8 +38,8 @@
  *
  *   NOXS_GPA_DOORBELL  one page that no memslot covers: a store to it is an exit, or,
  *                      where the monitor has bound the slot, an ioeventfd
- *   NOXS_GPA_RAM       guest RAM, one memslot: first what the monitor prepared
- *                      (tables, noxs page, kernel, program), then free RAM
+ *   NOXS_GPA_RAM       guest RAM: first what the monitor prepared (tables, noxs page,
+ *                      kernel, program), then free RAM, which comes as it is asked for
  */
 #ifndef NOXS_H
 #define NOXS_H
@@ -62,6 +62,7 @@
 #define NOXS_GVA_LINEAR_END 0x7000000000ull
 #define NOXS_STACK_BYTES    0x0000800000ull
 #define NOXS_GVA_STACK_TOP  0x7fffef0000ull
+#define NOXS_GVA_STACK_MIN  (NOXS_GVA_STACK_TOP - 0x1000000ull) /* wherever its top is */
 #define NOXS_GVA_KERNEL     0x7ffff00000ull
 #define NOXS_GVA_END        0x8000000000ull
 
@@ -74,17 +75,18 @@
  * images can name it.
  */
 #define NOXS_GVA_FAST_ENTRY (NOXS_GVA_KERNEL + 0x180)
-#define NOXS_GVA_KSTACK     0x7ffffa1000ull /* 32 KiB, guard page below */
-#define NOXS_GVA_KSTACK_END 0x7ffffa9000ull
+#define NOXS_GVA_STDIN      0x7ffff90000ull
 #define NOXS_GVA_IST1       0x7ffffaa000ull /* every exception but the two below, 8 KiB */
 #define NOXS_GVA_IST1_END   0x7ffffac000ull
 #define NOXS_GVA_IST2       0x7ffffad000ull /* #DF, 4 KiB */
 #define NOXS_GVA_IST2_END   0x7ffffae000ull
 #define NOXS_GVA_IST3       0x7ffffaf000ull /* #UD, the page-table gate: used inside of #PF */
 #define NOXS_GVA_IST3_END   0x7ffffb0000ull
-#define NOXS_GVA_STDIN      0x7ffffb0000ull
-#define NOXS_GVA_STDOUT     0x7ffffc0000ull
-#define NOXS_GVA_STDERR     0x7ffffd0000ull
+/* The stack's top page and stdout's first are the first of eight: KVM maps them at one exit. */
+#define NOXS_GVA_KSTACK     0x7ffffb9000ull /* 32 KiB, guard page below */
+#define NOXS_GVA_KSTACK_END 0x7ffffc1000ull
+#define NOXS_GVA_STDOUT     0x7ffffc1000ull
+#define NOXS_GVA_STDERR     0x7ffffd2000ull
 #define NOXS_GVA_NOXS       0x7fffff0000ull
 #define NOXS_GVA_CONTROL    0x7fffff1000ull
 #define NOXS_GVA_DOORBELL   0x7fffff2000ull

@@ -26,8 +26,8 @@ void uk_console_start(const struct noxs_device *d)
 	for (int i = 0; i < NOXS_NSTREAMS; i++) {
 		uint64_t gva = d->config[2 * i], bytes = d->config[2 * i + 1];
 
-		/* Between the exception stacks and the noxs page, and a power of two. */
-		if (gva < NOXS_GVA_IST3_END || gva >= NOXS_GVA_NOXS || !bytes ||
+		/* Between the kernel and the noxs page, and a power of two. */
+		if (gva < NOXS_GVA_STDIN || gva >= NOXS_GVA_NOXS || !bytes ||
 		    (bytes & (bytes - 1)) || bytes > NOXS_GVA_NOXS - gva)
 			uk_panic("console ring %d cannot be at 0x%lx, %lu bytes", i, gva, bytes);
 		rings[i].gva = gva;

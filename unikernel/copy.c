@@ -12,7 +12,7 @@ static bool user_range(uint64_t p, size_t n)
 {
 	if (p < NOXS_GVA_USER_END)
 		return n <= NOXS_GVA_USER_END - p;
-	return p >= NOXS_GVA_STACK_TOP - NOXS_STACK_BYTES && p <= NOXS_GVA_STACK_TOP &&
+	return p >= NOXS_GVA_STACK_MIN && p <= NOXS_GVA_STACK_TOP &&
 	       n <= NOXS_GVA_STACK_TOP - p;
 }
 

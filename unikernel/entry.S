@@ -13,7 +13,7 @@
  */
 #define SEL_UDATA 0x23
 #define SEL_UCODE 0x2b
-#define KSTACK_END 0x7ffffa9000
+#define KSTACK_END 0x7ffffc1000
 #define UFLAGS 0x202
 
 /* Offsets in struct uk_frame (arch.h pins them). */

@@ -201,7 +201,7 @@ long uk_mm_forget(uint64_t start, uint64_t end)
 
 bool uk_mm_in_user(uint64_t start, uint64_t bytes)
 {
-	if (start >= NOXS_GVA_STACK_TOP - NOXS_STACK_BYTES)
+	if (start >= NOXS_GVA_STACK_MIN)
 		return start <= NOXS_GVA_STACK_TOP && bytes <= NOXS_GVA_STACK_TOP - start;
 	return start >= NOXS_GVA_MIN && start <= NOXS_GVA_USER_END &&
 	       bytes <= NOXS_GVA_USER_END - start;

@@ -71,7 +71,7 @@ metric() { # NAME-AND-LABELS
 	daemon_start "$T" --shells 6 --max-shells 6
 	# Before anybody has asked for anything.
 	until_true 10 pool '.ready == 6 and .preparing == 0 and .warm == 0 and .cold == 0'
-	shells_are 6
+	until_true 5 shells_are 6
 	pids=$(shells | sort)
 	hello
 	until_true 10 pool '.ready == 6 and .warm == 1'
@@ -271,7 +271,7 @@ waits_there() { # CONNECTIONS, with the listening one
 	at_once 12 "{\"image\":\"$GUEST/handler\",\"args\":[\"wait\"]}"
 	[ "$(cat "$T"/reply* | grep -c '"state":"running"')" -eq 12 ]
 	until_true 5 pool '.target == 10 and .ready == 10'
-	shells_are 22
+	until_true 5 shells_are 22
 	# Nobody asks any more: it falls, and never below the minimum.
 	for _ in $(seq 200); do
 		pool '.ready >= 8 and .target >= 8'
