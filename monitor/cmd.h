@@ -6,7 +6,6 @@
 #include "err.h"
 
 int cmd_run(int argc, char **argv);
-int cmd_inspect(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_client(int argc, char **argv); /* a verb that is mayfly-client's */
 int cmd_zygote(int argc, char **argv); /* the daemon starts it: zygote.c */

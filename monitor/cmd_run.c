@@ -19,7 +19,6 @@
 
 #define DEFAULT_MEMORY (64ull << 20)
 #define EXIT_TIMEOUT   124 /* as timeout(1) */
-#define SIGPIPE_EXIT   141
 
 static const char help[] =
 	"Usage: mayfly run [OPTION]... [--] IMAGE [ARG]...\n"
@@ -223,7 +222,8 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 static int conclude(const struct settings *s, const struct vm *vm, const struct guest *guest,
 		    const struct console *console, const struct run_result *r)
 {
-	int error = console->error[NOXS_STDOUT] ? console->error[NOXS_STDOUT] : 0;
+	struct err err = {0};
+	int status;
 
 	switch (r->end) {
 	case RUN_TIMEOUT:
@@ -237,15 +237,10 @@ static int conclude(const struct settings *s, const struct vm *vm, const struct 
 	case RUN_EXITED:
 		break;
 	}
-	/* The program was told that it had written this, but it went nowhere. */
-	if (error && console->bytes_lost && r->status == 0) {
-		if (error == EPIPE)
-			return SIGPIPE_EXIT;
-		fprintf(stderr, "mayfly: cannot write the output of %s: %s\n", s->guest.path,
-			strerror(error));
-		return ERR_EXIT_SELF;
-	}
-	return r->status;
+	status = console_verdict(console, r->status, s->guest.path, &err);
+	if (err.message[0])
+		cmd_fail(&err);
+	return status;
 }
 
 /* In a VM of the daemon's. False: there is no daemon, so one of our own will do. */

@@ -362,3 +362,15 @@ int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, int oth
 			return CONSOLE_EV_OTHER;
 	}
 }
+
+int console_verdict(const struct console *c, int status, const char *program, struct err *err)
+{
+	int error = c->error[NOXS_STDOUT];
+
+	if (!error || !c->bytes_lost || status)
+		return status;
+	if (error == EPIPE)
+		return 128 + SIGPIPE;
+	err_set(err, error, "cannot write the output of %s", program);
+	return ERR_EXIT_SELF;
+}

@@ -68,6 +68,13 @@ int console_drain(struct console *c, struct err *err);
 /* The same for the other thread, which may block where a descriptor has other writers. */
 int console_drain_aside(struct console *c, struct err *err);
 
+/*
+ * The exit status of a program that ended with status, seen by who reads its output: where it
+ * was told that it had written what in fact went nowhere, success is none. 141 (SIGPIPE's) if
+ * the reader had gone, ERR_EXIT_SELF and a message for another error, else status.
+ */
+int console_verdict(const struct console *c, int status, const char *program, struct err *err);
+
 /* Is there output that has not been passed on? */
 bool console_pending(const struct console *c);
 /* The same of one stream. */

@@ -226,7 +226,11 @@ int guest_prepare(struct guest *guest, struct vm *vm, const struct host *host, s
 			"%llu KiB of memory are too small for a VM: it needs at least --memory "
 			"%lluM",
 			(unsigned long long)(ram->bytes >> 10),
-			(unsigned long long)((l->image - NOXS_GPA_RAM + (1 << 20) - 1) >> 20));
+			/* The least that a small program then needs: guest_load.c says more. */
+			(unsigned long long)(((l->image + LARGE - 1 - NOXS_GPA_RAM) &
+					      ~(LARGE - 1)) +
+					     LARGE) >>
+				20);
 	ret = map_kernel_text(ram, l, host->exe);
 	if (ret)
 		return err_set(err, -ret, "cannot map the library kernel into the guest's memory");

@@ -289,13 +289,16 @@ static void conclude(struct shell *s, const struct start *st, const struct run_r
 {
 	static const char prefix[] = "mayfly: ";
 	struct news_exit e = {.signal = r->signal};
+	struct err err = {0};
 	char *text = NULL;
 	const char *reason = NULL;
 
 	switch (r->end) {
 	case RUN_EXITED:
 		e.end = END_EXITED;
-		e.exit_code = r->status;
+		e.exit_code = console_verdict(&s->console, r->status, st->path, &err);
+		if (err.message[0])
+			reason = err.message;
 		break;
 	case RUN_TIMEOUT:
 		e.end = END_TIMEOUT;

@@ -284,7 +284,9 @@ static void indices_at_random(void **state)
 			memset(ring_area, 0xa5, RINGS);
 		}
 	}
-	only_in(NOXS_GVA_STDOUT, NOXS_STDOUT_BYTES + NOXS_STDERR_BYTES);
+	for (uint64_t at = NOXS_GVA_STDOUT + NOXS_STDOUT_BYTES; at < NOXS_GVA_STDERR; at++)
+		assert_int_equal(*(uint8_t *)at, 0xa5);
+	only_in(NOXS_GVA_STDOUT, NOXS_GVA_STDERR + NOXS_STDERR_BYTES - NOXS_GVA_STDOUT);
 }
 
 static void errors_of_any_value_are_errors(void **state)
