@@ -187,12 +187,9 @@ static int limit_shell(const struct jail *j, struct err *err)
 
 int jail_limit_files(uint64_t bytes, struct err *err)
 {
-	const struct rlimit value = {bytes, bytes};
+	const struct limit files = {RLIMIT_FSIZE, bytes};
 
-	if (setrlimit(RLIMIT_FSIZE, &value))
-		return err_set(err, errno, "cannot limit files to %llu bytes",
-			       (unsigned long long)bytes);
-	return 0;
+	return set_limits(&files, 1, err);
 }
 
 static int become(const struct jail *j, struct err *err)

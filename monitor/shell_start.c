@@ -157,7 +157,9 @@ static struct news_counters counters(const struct shell *s)
 		.stderr_bytes = s->console.bytes[NOXS_STDERR],
 		.stdin_bytes = s->console.bytes[NOXS_STDIN],
 		.lost_bytes = s->output.lost + s->console.bytes_lost,
-		.run_ns = now > stats.boot_tsc ? (now - stats.boot_tsc) / khz * 1000000 : 0,
+		.run_ns = stats.boot_tsc && now > stats.boot_tsc
+				  ? (now - stats.boot_tsc) / khz * 1000000
+				  : 0,
 	};
 }
 

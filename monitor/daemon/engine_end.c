@@ -150,7 +150,8 @@ void vm_ended_by_news(struct engine *e, struct record *r, const struct news_item
 	r->vm.truncated |= x->truncated;
 	if (!r->booted)
 		vm_booted(e, r, x->boot_tsc);
-	if (x->end_tsc <= __rdtsc())
+	/* One that never began, or says what cannot be, has run for no time. */
+	if (x->boot_tsc >= r->vm.parsed_tsc && x->end_tsc <= __rdtsc())
 		r->vm.run_us = tsc_us(&e->tsc, x->boot_tsc, x->end_tsc);
 	/* The crash of one whose signal is not told apart: 128 + n. */
 	if (how.end == END_CRASHED && !how.signal && how.exit_code > 128)

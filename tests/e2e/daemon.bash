@@ -136,6 +136,25 @@ asked() {
 	[ "$code" = "$expected" ] || fail "$1 $2 ${3:-}" "$code, not $expected: $(head -c 2000 "$body")"
 }
 
+# requests COUNT BODY [CURL-OPTION...]: POST /v1/vms as often, by one client; the replies, which
+# may be errors, are lines of $replies (a file). Sooner done than by calls of api.
+requests() {
+	local i dir=$BATS_TEST_TMPDIR count=$1
+	replies=$dir/replies
+	echo "$2" >"$dir/request"
+	shift 2
+	for ((i = 0; i < count; i++)); do
+		[ "$i" -eq 0 ] || echo next
+		printf 'url = "http://mayfly/v1/vms"\nunix-socket = "%s"\ndata-binary = "@%s"\noutput = "%s"\n' \
+			"$SOCKET" "$dir/request" "$dir/reply$i"
+	done >"$dir/curlrc"
+	rm -f "$dir"/reply[0-9]*
+	curl -sS --max-time "$LIMIT" -K "$dir/curlrc" "$@" || return
+	for ((i = 0; i < count; i++)); do
+		cat "$dir/reply$i"
+	done >"$replies"
+}
+
 # field JQ-EXPRESSION: of the last reply.
 field() {
 	jq -r "$1" "$body"

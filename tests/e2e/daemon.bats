@@ -416,17 +416,6 @@ paused() {
 
 # ---- what is kept, and what is not ----
 
-# requests COUNT BODY: as many VMs, by one client on one connection; replies go to $T/replies.
-requests() {
-	local i
-	echo "$2" >"$T/request"
-	for ((i = 0; i < $1; i++)); do
-		[ "$i" -eq 0 ] || echo next
-		printf 'url = "http://mayfly/v1/vms"\nunix-socket = "%s"\ndata = "@%s"\n' "$SOCKET" "$T/request"
-	done >"$T/curlrc"
-	curl -sS --max-time 60 -K "$T/curlrc" >"$T/replies"
-}
-
 is_settled() { # what the daemon has at rest
 	api GET /v1/pool
 	[ "$(field '.flavours[0] | "\(.ready) \(.preparing)"')" = '4 0' ] &&
@@ -440,9 +429,9 @@ is_settled() { # what the daemon has at rest
 	sleep 0.2 # connections that are just ending
 	files=$(open_files "$DAEMON_PID") peak=$(peak_kib "$DAEMON_PID")
 	requests 200 "{\"image\":\"$GUEST/hello\",\"wait\":true}"
-	[ "$(grep -c '"stdout":"Hello, world' "$T/replies")" -eq 200 ]
+	[ "$(grep -c '"stdout":"Hello, world' "$replies")" -eq 200 ]
 	requests 80 "{\"image\":\"$GUEST/hello\"}"
-	[ "$(grep -c '"state":' "$T/replies")" -eq 80 ]
+	[ "$(grep -c '"state":' "$replies")" -eq 80 ]
 	for _ in $(seq 20); do
 		[ "$("$MAYFLY" run --pool "$GUEST/hello")" = 'Hello, world' ]
 	done
@@ -470,7 +459,7 @@ is_settled() { # what the daemon has at rest
 	[ "$(open_files "$DAEMON_PID")" -le $((files + 2)) ] || fail "$(ls -l "/proc/$DAEMON_PID/fd")"
 	[ "$(shells | wc -l)" -ge 50 ]
 	jq -r '"next\nurl = http://mayfly/v1/vms/\(.id)?force\nunix-socket = '"$SOCKET"'\nrequest = DELETE"' \
-		"$T/replies" | tail -n +2 >"$T/curlrc"
+		"$replies" | tail -n +2 >"$T/curlrc"
 	curl -sS --max-time 60 -K "$T/curlrc"
 	until_true 10 is_settled $((files + 1))
 	[ "$(find "$MAYFLY_RUN_DIR/shell" "$MAYFLY_RUN_DIR/log" -type f -o -type s | wc -l)" -eq 8 ]

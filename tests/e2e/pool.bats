@@ -244,20 +244,12 @@ has_ended() { # N: so many ends were told of
 
 # at_once COUNT BODY: so many requests, which the daemon finds when it wakes up.
 at_once() {
-	local i
-	echo "$2" >"$T/request"
-	for ((i = 0; i < $1; i++)); do
-		[ "$i" -eq 0 ] || echo next
-		printf 'url = "http://mayfly/v1/vms"\nunix-socket = "%s"\ndata = "@%s"\noutput = "%s"\n' \
-			"$SOCKET" "$T/request" "$T/reply$i"
-	done >"$T/curlrc"
 	kill -STOP "$DAEMON_PID"
-	curl -sSZ --parallel-immediate --max-time 60 -K "$T/curlrc" 3>&- &
-	children+=($!)
-	until_true 10 waits_there $(($1 + 1)) || true
+	(until_true 10 waits_there $(($1 + 1)) || true
 	sleep 0.1 # between connect and the request
-	kill -CONT "$DAEMON_PID"
-	wait "${children[-1]}"
+	kill -CONT "$DAEMON_PID") 3>&- &
+	children+=($!)
+	requests "$@" --parallel --parallel-immediate
 }
 
 waits_there() { # CONNECTIONS, with the listening one
@@ -269,7 +261,7 @@ waits_there() { # CONNECTIONS, with the listening one
 	until_true 10 pool '.ready == 8 and .target == 8'
 	hello
 	at_once 12 "{\"image\":\"$GUEST/handler\",\"args\":[\"wait\"]}"
-	[ "$(cat "$T"/reply* | grep -c '"state":"running"')" -eq 12 ]
+	[ "$(grep -c '"state":"running"' "$replies")" -eq 12 ]
 	until_true 5 pool '.target == 10 and .ready == 10'
 	until_true 5 shells_are 22
 	# Nobody asks any more: it falls, and never below the minimum.
@@ -303,7 +295,7 @@ kill_shells() {
 	until_true 10 pool '.ready == 4 and .preparing == 0'
 	kill_shells
 	at_once 8 "{\"image\":\"$GUEST/hello\",\"wait\":true}"
-	[ "$(cat "$T"/reply* | grep -c '"stdout":"Hello, world')" -eq 8 ] || fail "$(cat "$T"/reply*)"
+	[ "$(grep -c '"stdout":"Hello, world' "$replies")" -eq 8 ] || fail "$(cat "$replies")"
 	until_true 10 pool '.ready == 4 and .preparing == 0'
 	until_true 5 shells_are 4
 	[ "$(find "$MAYFLY_RUN_DIR/shell" -type s | wc -l)" -eq 4 ]

@@ -59,7 +59,7 @@ static inline int unknown_attack(char **argv)
 static inline void say(const char *text)
 {
 	volatile struct noxs_ring *r = &control->console.ring[NOXS_STDOUT];
-	volatile char *bytes = (void *)NOXS_GVA_STDOUT;
+	volatile char *bytes = (void *)page->device[0].config[2 * NOXS_STDOUT];
 	uint32_t tail = r->tail;
 
 	for (; *text; text++)

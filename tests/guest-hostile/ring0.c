@@ -5,6 +5,9 @@
  */
 #include "hostile.h"
 
+/* The end of the kernel's text, which nothing runs through: the rest of its last page. */
+#define COLD_TEXT (NOXS_GVA_KERNEL + ((const struct noxs_kernel *)NOXS_GVA_KERNEL)->rodata_off - 16)
+
 #define P_W_U 0x27ull
 #define LARGE 0x80ull
 
@@ -187,14 +190,14 @@ int main(int argc, char **argv)
 		gate(linear(*(uint64_t *)linear(page->cr3) & 0xffffffffff000) + 8, entry, 0x17e);
 		crash_in_stub(NOXS_CRASH_FAULT);
 	} else if (is(argv, "deaf")) { /* claims handlers, and is never back in the program */
-		const uint64_t at = (NOXS_GVA_KERNEL + 0x1000) & ~7ull;
+		const uint64_t at = COLD_TEXT;
 
 		poke(at, 0xfeeb);
 		control->power.handled = UINT64_MAX;
 		say("ready\n");
 		((void (*)(void))at)();
 	} else if (is(argv, "spin-kernel")) { /* where it cannot be preempted, and wants to be */
-		const uint64_t at = (NOXS_GVA_KERNEL + 0x1000) & ~7ull;
+		const uint64_t at = COLD_TEXT;
 
 		poke(at, 0xfeeb);
 		control->power.timer_ns = 1;
