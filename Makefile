@@ -274,6 +274,8 @@ install: all ## install to PREFIX (/usr/local)
 	install $(B)/mayfly $(DESTDIR)$(PREFIX)/bin
 	install $(addprefix $(B)/mayfly-,image backtrace daemon client) $(DESTDIR)$(PREFIX)/libexec/mayfly
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 contrib/systemd/* $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 clean: ## remove what was built
 	rm -rf $(B)

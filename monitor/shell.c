@@ -157,7 +157,8 @@ static _Noreturn void serve(struct shell *s)
 			.msg_iov = &iov,
 			.msg_iovlen = 1,
 			.msg_control = &control,
-			.msg_controllen = sizeof(control),
+			/* Not all of control: its padding would take one more. */
+			.msg_controllen = CMSG_LEN(sizeof(fd)),
 		};
 		ssize_t n = recvmsg(s->control, &m, MSG_CMSG_CLOEXEC);
 		struct cmsghdr *c = CMSG_FIRSTHDR(&m);

@@ -200,17 +200,17 @@ static void request(struct zygote *z)
 		struct cmsghdr head;
 		char space[CMSG_SPACE(ZYGOTE_MAX_CGROUPS * sizeof(int))];
 	} control;
+	int cgroup[ZYGOTE_MAX_CGROUPS];
 	struct zygote_request r;
 	struct iovec iov = {&r, sizeof(r)};
 	struct msghdr m = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = CMSG_LEN(sizeof(cgroup)),
 	};
 	ssize_t n = recvmsg(ZYGOTE_FD_LINK, &m, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	int cgroup[ZYGOTE_MAX_CGROUPS];
 	unsigned ncgroups = 0;
 	pid_t pid;
 

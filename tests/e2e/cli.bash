@@ -79,6 +79,7 @@ refused() {
 # goes to the file started. bash has SIGINT and SIGQUIT ignored in what it starts so, which
 # mayfly would respect: env undoes it. <> does not wait for a FIFO's other end.
 start() {
+	: >"$T/started" # or `ready` finds the last one's
 	env --default-signal=INT,QUIT "$MAYFLY" "$@" <>"${input:-/dev/null}" >"$T/started" \
 		2>"$T/started.err" 3>&- &
 	pid=$!
