@@ -188,7 +188,7 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(OURS)
 		-fno-sanitize-recover=undefined -o $@ $< $(call sources,$<) $(filter-out -lcmocka,$(TEST_LIBS))
 
 define guest_rule
-$(B)/tests/$(1)/$(2)/%: tests/$(1)/%.c $$(wildcard tests/$(1)/*.h tests/guest/*.h)
+$(B)/tests/$(1)/$(2)/%: tests/$(1)/%.c $$(wildcard tests/$(1)/*.h tests/guest/*.h noxs/*.h)
 	$$(dir)
 	$$(call say,GUEST,$$@)
 	$$(Q)$(3) $$(GUEST_FLAGS) $(4) -o $$@ $$<
@@ -200,23 +200,27 @@ $(eval $(call guest_rule,guest-crash,glibc,$(CC),-O0 -fno-omit-frame-pointer -w)
 $(eval $(call guest_rule,guest-cli,musl,$(MUSL_CC)))
 $(eval $(call guest_rule,guest-hostile,musl,$(MUSL_CC)))
 
-# A monitor that turns on its host: every guest's run begins with what it should not be able
-# to do (tests/turncoat/turncoat.c). Nothing of it is in the real one.
-$(B)/tests/turncoat/turncoat.o: tests/turncoat/turncoat.c | $(B)/uapi
-	$(dir)
-	$(Q)$(MUSL_CC) $(MON_FLAGS) $(DEPFLAGS) -c -o $@ $<
+# Monitors whose run begins with something else, linked in front of the real one:
+#   turncoat  turns on its host: every guest's run begins with what should not be possible
+#   port      gives the run a port, as a shell's has, which does what its environment says
+# Nothing of either is in the real one.
+define wrapped_rule
+$(B)/tests/$(1)/$(1).o: tests/$(1)/$(1).c | $(B)/uapi
+	$$(dir)
+	$$(Q)$(MUSL_CC) $(MON_FLAGS) $(DEPFLAGS) -c -o $$@ $$<
 
-$(B)/tests/turncoat/mayfly: $(B)/tests/turncoat/turncoat.o $(MON_OBJ)
-	$(call say,LD,$@)
-	$(Q)$(CC) -nostdlib -static-pie -Wl,-z,text,-z,noexecstack,-z,relro,-z,now -Wl,--wrap=run_guest -o $@ \
-		$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $^ $(MUSL_LIB)/libc.a \
+$(B)/tests/$(1)/mayfly: $(B)/tests/$(1)/$(1).o $(MON_OBJ) | $(addprefix $(B)/mayfly-,image backtrace daemon client)
+	$$(call say,LD,$$@)
+	$$(Q)$(CC) -nostdlib -static-pie -Wl,-z,text,-z,noexecstack,-z,relro,-z,now -Wl,--wrap=run_guest -o $$@ \
+		$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $$^ $(MUSL_LIB)/libc.a \
 		$(shell $(CC) -print-libgcc-file-name) $(MUSL_LIB)/crtn.o
-	$(Q)ln -f $(addprefix $(B)/mayfly-,image backtrace daemon client) $(@D)
+	$$(Q)ln -f $(addprefix $(B)/mayfly-,image backtrace daemon client) $$(@D)
+endef
+$(eval $(call wrapped_rule,turncoat))
+$(eval $(call wrapped_rule,port))
+WRAPPED := $(B)/tests/turncoat/mayfly $(B)/tests/port/mayfly
 
-TURNCOAT := $(if $(wildcard tests/turncoat/turncoat.c),$(B)/tests/turncoat/mayfly)
-$(TURNCOAT): | $(addprefix $(B)/mayfly-,image backtrace daemon client)
-
-check-build: all $(UNIT) $(FUZZ) $(GUESTS) $(TURNCOAT)
+check-build: all $(UNIT) $(FUZZ) $(GUESTS) $(WRAPPED)
 
 check: ## install what the tests need, build, run them all on this machine's KVM
 	@scripts/deps.sh build check
