@@ -91,7 +91,7 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{"run", cmd_run},         {"inspect", cmd_client},   {"doctor", cmd_doctor},
+	{"run", cmd_run},         {"inspect", cmd_client},    {"doctor", cmd_doctor},
 	{"daemon", cmd_daemon},   {"create", cmd_client},     {"start", cmd_client},
 	{"ps", cmd_client},       {"logs", cmd_client},       {"wait", cmd_client},
 	{"stop", cmd_client},     {"kill", cmd_client},       {"pause", cmd_client},

@@ -12,8 +12,7 @@ static bool user_range(uint64_t p, size_t n)
 {
 	if (p < NOXS_GVA_USER_END)
 		return n <= NOXS_GVA_USER_END - p;
-	return p >= NOXS_GVA_STACK_MIN && p <= NOXS_GVA_STACK_TOP &&
-	       n <= NOXS_GVA_STACK_TOP - p;
+	return p >= NOXS_GVA_STACK_MIN && p <= NOXS_GVA_STACK_TOP && n <= NOXS_GVA_STACK_TOP - p;
 }
 
 long uk_copy_in(void *dst, uint64_t user, size_t n)

@@ -5,7 +5,7 @@
 # killed or stop, limits that are met. Each must end in an answer that says why, harm nobody
 # else, and be over when its cause is.
 #
-# shellcheck disable=SC2154,SC2030,SC2031,SC2314 # shared with helpers; bats' subshells
+# shellcheck disable=SC2016,SC2086,SC2154,SC2030,SC2031,SC2314 # shared with helpers; bats' subshells
 
 load helpers
 load daemon
