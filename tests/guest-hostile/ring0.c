@@ -5,8 +5,9 @@
  */
 #include "hostile.h"
 
-/* The end of the kernel's text, which nothing runs through: the rest of its last page. */
-#define COLD_TEXT (NOXS_GVA_KERNEL + ((const struct noxs_kernel *)NOXS_GVA_KERNEL)->rodata_off - 16)
+/* In the kernel's text, behind what a write uses and before the vDSO, which counts as the program.
+ */
+#define COLD_TEXT (NOXS_GVA_KERNEL + 0x10000)
 
 #define P_W_U 0x27ull
 #define LARGE 0x80ull
