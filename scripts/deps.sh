@@ -18,7 +18,7 @@ build=(gcc make musl-tools linux-libc-dev pkg-config libelf-dev libdw-dev libzyd
 # runtimes of the very version that the unversioned clang stands for.
 # From liblua5.4-dev on: what tests/programs/build.sh makes its programs of.
 check=(bats libcmocka-dev clang libclang-rt-dev gdb busybox-static g++ jq procps util-linux curl
-	python3-jsonschema python3-yaml
+	python3 python3-jsonschema python3-yaml
 	liblua5.4-dev libsqlite3-dev libzstd-dev nettle-dev musl-tools dpkg-dev tcl)
 amdv=(qemu-system-x86 cpio kmod xz-utils busybox-static)
 bench=(runc jq procps)

@@ -10,10 +10,10 @@
 
 # until_true SECONDS COMMAND...
 until_true() {
-	local tries=$(($1 * 50))
+	local end=$((SECONDS + $1 + 1))
 	shift
 	until "$@"; do
-		[ $((tries -= 1)) -gt 0 ] || fail "in vain: $*" || return 1
+		[ $SECONDS -lt $end ] || fail "in vain: $*" || return 1
 		sleep 0.02
 	done
 }
@@ -97,6 +97,12 @@ all_ended() { # PID...
 	done
 }
 
+# For until_true: so many sockets of shells, and logs. They go a moment after the processes.
+files_are() { # SHELLS LOGS
+	[ "$(find "$MAYFLY_RUN_DIR/shell" -type s | wc -l)" -eq "$1" ] &&
+		[ "$(find "$MAYFLY_RUN_DIR/log" -type f | wc -l)" -eq "$2" ]
+}
+
 open_files() { # PID
 	find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l
 }
@@ -175,26 +181,4 @@ state_is() {
 create() {
 	asked 201 POST /v1/vms "$1"
 	id=$(field .id)
-}
-
-# ---- under another user, under limits ----
-
-# as_nobody DIR: has daemon_start's daemons run as the user nobody, who may use /dev/kvm; DIR is
-# theirs. Or skips: this takes what root may in a machine, and not in every container.
-as_nobody() {
-	local number
-	[ "$(id -u)" -eq 0 ] || skip "only root can start a daemon as another user"
-	mkdir "$1/dev" "$1/run"
-	chown nobody "$1/run"
-	chmod 755 "$1"
-	number=$(stat -c '%t %T' /dev/kvm)
-	# shellcheck disable=SC2016
-	DAEMON_UNDER=(unshare -m --propagation private bash -c '
-		mount -t tmpfs none "$0/dev" && mknod -m 666 "$0/dev/kvm" c "$1" "$2" &&
-			mount --bind "$0/dev/kvm" /dev/kvm && shift 2 &&
-			exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"'
-		"$1" "$((16#${number% *}))" "$((16#${number#* }))")
-	"${DAEMON_UNDER[@]}" bash -c ': <>/dev/kvm' 2>"$1/why" ||
-		skip "nobody cannot be given /dev/kvm: $(tail -n 1 "$1/why")"
-	"${DAEMON_UNDER[@]}" test -x "$MAYFLY" -a -w "$1/run" || skip "nobody cannot execute $MAYFLY"
 }

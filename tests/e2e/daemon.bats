@@ -8,26 +8,7 @@
 
 load helpers
 load daemon
-
-setup() {
-	need_machine
-	LIMIT=30
-	T=$BATS_TEST_TMPDIR
-	GUEST=$(dirname "$PROGRAMS")/guest-cli/musl
-	BB=$PROGRAMS/busybox
-	[ -x "$GUEST/hello" ] || fail "$GUEST/hello is missing: run make check-build"
-	children=() elsewhere=
-}
-
-teardown() {
-	local pid
-	for pid in "${children[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	daemon_kill
-	[ -z "$elsewhere" ] || rm -rf "$elsewhere"
-}
+load own
 
 # refuses TEXT COMMAND...: it ends with 125 and one line that has TEXT.
 refuses() {
@@ -37,29 +18,6 @@ refuses() {
 	[ "$status" -eq 125 ] || fail "exit code $status, not 125: $output"
 	[[ $output == *"$text"* ]] || fail "not a word of '$text': $output"
 	[ "${#lines[@]}" -eq 1 ] || fail "not one line: $output"
-}
-
-in_background() { # NAME CURL-OPTION... PATH: the reply goes to $T/NAME
-	local name=$1 path=${*: -1}
-	shift
-	curl -sS --max-time "$LIMIT" --unix-socket "$SOCKET" -o "$T/$name" "${@:1:$#-1}" \
-		"http://mayfly$path" 2>"$T/$name.curl" 3>&- &
-	children+=($!)
-}
-
-said() { # VM TEXT
-	api GET "/v1/vms/$1/logs"
-	grep -q "$2" "$body"
-}
-
-count_is() { # STATE N
-	api GET "/v1/vms?state=$1"
-	[ "$(field '.vms | length')" -eq "$2" ]
-}
-
-runs_hello() {
-	asked 200 POST /v1/vms "{\"image\":\"$GUEST/hello\",\"wait\":true}"
-	has '.exit_code == 0 and .stdout == "Hello, world\n"'
 }
 
 # ---- starting and ending ----
@@ -72,8 +30,7 @@ runs_hello() {
 		create "{\"image\":\"$GUEST/handler\",\"args\":[\"spin\",\"handle\"],\"name\":\"vm$i\"}"
 	done
 	in_background waited -d "{\"image\":\"$GUEST/handler\",\"args\":[\"wait\"],\"wait\":true}" /v1/vms
-	"$MAYFLY" run --pool "$GUEST/handler" wait >"$T/run.out" 2>"$T/run.err" 3>&- &
-	children+=($!)
+	run_in_background "$GUEST/handler" wait
 	until_true 10 count_is running 5
 	until_true 10 said vm1 ready
 	pids="$(zygote) $(shells)"
@@ -91,7 +48,7 @@ runs_hello() {
 	[ ! -e "$SOCKET.run" ]
 	# It was found out in the zygote's namespace, and would not be true of the machine's init.
 	[ ! -e "$MAYFLY_RUN_DIR/orphans-are-reaped" ]
-	[ -z "$(find "$MAYFLY_RUN_DIR/shell" "$MAYFLY_RUN_DIR/log" -type f -o -type s)" ]
+	files_are 0 0
 }
 
 @test "SIGINT ends it, too, and a start that waits for its image" {
@@ -114,7 +71,7 @@ runs_hello() {
 	refuses "another daemon, of pid $DAEMON_PID," "$MAYFLY" daemon
 	refuses "another daemon, of pid $DAEMON_PID," "$MAYFLY" daemon --socket "$T/other.sock"
 	refuses "listens on $SOCKET already" env MAYFLY_RUN_DIR="$T/other" "$MAYFLY" daemon --socket "$SOCKET"
-	runs_hello
+	hello
 	[ "$(stat -c %a "$SOCKET")" = 600 ]
 }
 
@@ -124,7 +81,7 @@ runs_hello() {
 	[ -S "$SOCKET" ]
 	[ -S "$SOCKET.run" ]
 	daemon_start "$T" --shells 1 --max-shells 1
-	runs_hello
+	hello
 	daemon_end
 	echo precious >"$T/file"
 	mkdir "$T/empty"
@@ -205,7 +162,7 @@ activated() {
 	activated "stream:$T/run/mayfly.sock" "seqpacket:$T/run/mayfly.sock.run"
 	daemon_start "$T" --shells 1 --max-shells 1
 	grep -q "ready on $SOCKET" "$DAEMON_LOG"
-	runs_hello
+	hello
 	[ "$("$MAYFLY" run --pool "$GUEST/hello")" = 'Hello, world' ]
 	daemon_end
 	# They are systemd's, and stay.
@@ -232,7 +189,7 @@ activated() {
 	listen_pid=1
 	activated "stream:$T/3"
 	daemon_start "$T" --shells 1 --max-shells 1
-	runs_hello
+	hello
 }
 
 @test "it tells systemd when it is ready, and when it ends" {
@@ -416,16 +373,14 @@ paused() {
 
 # ---- what is kept, and what is not ----
 
-is_settled() { # what the daemon has at rest
-	api GET /v1/pool
-	[ "$(field '.flavours[0] | "\(.ready) \(.preparing)"')" = '4 0' ] &&
-		[ "$(shells | wc -l)" -eq 4 ] && [ "$(open_files "$DAEMON_PID")" -le "$1" ]
+at_rest() { # DESCRIPTORS at most
+	is_settled && [ "$(shells | wc -l)" -eq 4 ] && [ "$(open_files "$DAEMON_PID")" -le "$1" ]
 }
 
 @test "300 VMs later: descriptors, processes, files and memory are what they were" {
 	daemon_start "$T" --shells 4 --max-shells 4 --keep 10
 	requests 20 "{\"image\":\"$GUEST/hello\",\"wait\":true}"
-	until_true 10 is_settled 1000
+	until_true 10 at_rest 1000
 	sleep 0.2 # connections that are just ending
 	files=$(open_files "$DAEMON_PID") peak=$(peak_kib "$DAEMON_PID")
 	requests 200 "{\"image\":\"$GUEST/hello\",\"wait\":true}"
@@ -436,22 +391,20 @@ is_settled() { # what the daemon has at rest
 		[ "$("$MAYFLY" run --pool "$GUEST/hello")" = 'Hello, world' ]
 	done
 	until_true 10 count_is running 0
-	until_true 10 is_settled "$files" || fail "$(ls -l "/proc/$DAEMON_PID/fd")"
-	[ "$(find "$MAYFLY_RUN_DIR/shell" -type s | wc -l)" -eq 4 ]
-	# The shells' own, and of the last ten that have ended.
-	[ "$(find "$MAYFLY_RUN_DIR/log" -type f | wc -l)" -eq 14 ]
+	until_true 10 at_rest "$files" || fail "$(ls -l "/proc/$DAEMON_PID/fd")"
+	# Logs: the shells' own, and of the last ten that have ended.
+	until_true 5 files_are 4 14
 	asked 200 GET '/v1/vms?all'
 	has '(.vms | length) == 10 and all(.vms[]; .exit_code == 0)'
 	[ "$(peak_kib "$DAEMON_PID")" -lt $((peak + 4096)) ] || fail "$peak KiB, and now $(peak_kib "$DAEMON_PID")"
-	asked 200 GET /metrics
-	grep -q '^mayfly_vm_ends_total{reason="exited"} 320$' "$body"
-	grep -q '^mayfly_news_rejected_total 0$' "$body"
+	[ "$(metric 'mayfly_vm_ends_total{reason="exited"}')" -eq 320 ]
+	[ "$(metric mayfly_news_rejected_total)" -eq 0 ]
 }
 
 @test "50 running VMs cost the daemon no descriptor, and their end gives everything back" {
 	daemon_start "$T" --shells 4 --max-shells 4
-	until_true 10 is_settled 1000
-	runs_hello
+	until_true 10 at_rest 1000
+	hello
 	files=$(open_files "$DAEMON_PID")
 	requests 50 "{\"image\":\"$GUEST/handler\",\"args\":[\"wait\"]}"
 	count_is running 50
@@ -461,6 +414,6 @@ is_settled() { # what the daemon has at rest
 	jq -r '"next\nurl = http://mayfly/v1/vms/\(.id)?force\nunix-socket = '"$SOCKET"'\nrequest = DELETE"' \
 		"$replies" | tail -n +2 >"$T/curlrc"
 	curl -sS --max-time 60 -K "$T/curlrc"
-	until_true 10 is_settled $((files + 1))
-	[ "$(find "$MAYFLY_RUN_DIR/shell" "$MAYFLY_RUN_DIR/log" -type f -o -type s | wc -l)" -eq 8 ]
+	until_true 10 at_rest $((files + 1))
+	until_true 5 files_are 4 4
 }

@@ -7,31 +7,7 @@
 
 load helpers
 load daemon
-
-setup() {
-	need_machine
-	LIMIT=30
-	T=$BATS_TEST_TMPDIR
-	GUEST=$(dirname "$PROGRAMS")/guest-cli/musl
-	BB=$PROGRAMS/busybox
-	[ -x "$GUEST/hello" ] || fail "$GUEST/hello is missing: run make check-build"
-	children=()
-}
-
-teardown() {
-	local pid
-	for pid in "${children[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	daemon_kill
-}
-
-# pool JQ-EXPRESSION: is it true of the first flavour, now? For until_true.
-pool() {
-	api GET /v1/pool
-	jq -e ".flavours[0] | $1" "$body" >/dev/null
-}
+load own
 
 # flavour MIB JQ-EXPRESSION
 flavour() {
@@ -44,12 +20,6 @@ set_flavours() { # MIB:MINIMUM:MAXIMUM...
 		{memory_mib: .[0], minimum: .[1], maximum: .[2]}' | jq -s '{flavours: .}')"
 }
 
-# hello [MEMBERS]: runs it in a VM, which must be as it should be; the reply stays.
-hello() {
-	asked 200 POST /v1/vms "{\"image\":\"$GUEST/hello\",\"wait\":true${1:+,$1}}"
-	has '.exit_code == 0 and .stdout == "Hello, world\n"'
-}
-
 # path_of MEMBERS: warm or cold: how a VM with these was started.
 path_of() {
 	hello "\"rm\":false,\"name\":\"asked\",$1"
@@ -60,11 +30,6 @@ path_of() {
 
 shells_are() { # N
 	[ "$(shells | wc -l)" -eq "$1" ]
-}
-
-metric() { # NAME-AND-LABELS
-	asked 200 GET /metrics
-	awk -v name="$1" '$1 == name { print $2 }' "$body"
 }
 
 @test "warm-up at the start, a warm start, refill after it" {
@@ -104,6 +69,7 @@ metric() { # NAME-AND-LABELS
 
 @test "a burst beyond what is ready: all start, the rest cold, and both are counted" {
 	daemon_start "$T" --shells 3 --max-shells 3
+	until_true 10 pool '.ready == 3'
 	hello
 	until_true 10 pool '.ready == 3 and .preparing == 0'
 	# Nothing is refilled while the zygote sleeps, so it is known which are warm.
@@ -245,9 +211,11 @@ has_ended() { # N: so many ends were told of
 # at_once COUNT BODY: so many requests, which the daemon finds when it wakes up.
 at_once() {
 	kill -STOP "$DAEMON_PID"
-	(until_true 10 waits_there $(($1 + 1)) || true
-	sleep 0.1 # between connect and the request
-	kill -CONT "$DAEMON_PID") 3>&- &
+	(
+		until_true 10 waits_there $(($1 + 1)) || true
+		sleep 0.1 # between connect and the request
+		kill -CONT "$DAEMON_PID"
+	) 3>&- &
 	children+=($!)
 	requests "$@" --parallel --parallel-immediate
 }
@@ -298,5 +266,5 @@ kill_shells() {
 	[ "$(grep -c '"stdout":"Hello, world' "$replies")" -eq 8 ] || fail "$(cat "$replies")"
 	until_true 10 pool '.ready == 4 and .preparing == 0'
 	until_true 5 shells_are 4
-	[ "$(find "$MAYFLY_RUN_DIR/shell" -type s | wc -l)" -eq 4 ]
+	until_true 5 files_are 4 4
 }
