@@ -60,8 +60,14 @@ int vcpu_run(struct vm *vm, uint64_t *slot, uint64_t *value, struct err *err)
 {
 	int ret = vm_ioctl(vm, vm->vcpu, KVM_RUN, 0);
 
-	if (ret == -EINTR || ret == -EAGAIN)
+	if (ret == -EINTR)
 		return -EINTR;
+	/* The vCPU waits to be initialised: KVM has reset it, for want of memory for example. */
+	if (ret == -EAGAIN)
+		return err_set(
+			err, EAGAIN,
+			"the virtual CPU was reset by KVM: a limit on memory (cgroup) that is "
+			"too small is the likeliest reason");
 	if (ret < 0)
 		return err_set(err, -ret, "cannot run the virtual CPU");
 	return exit_slot(vm, slot, value, err);
