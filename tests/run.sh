@@ -12,6 +12,7 @@
 #   e2e    tests/e2e/*.bats
 #   fuzz   DIR/tests/fuzz/*: libFuzzer programs, $FUZZ_SECONDS (20) each
 #
+# With $RETRY set a file that fails is run once more, and said to be flaky if it passes then.
 # $MAYFLY is the monitor (DIR/mayfly). Without a /dev/kvm the tests fail; they do not skip.
 set -euo pipefail
 
@@ -35,17 +36,36 @@ limit=60 # seconds, for a unit test or a guest program; e2e has its own
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/mayfly-check.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+touch "$work/failed" "$work/flaky"
 
 # One line for a file of tests, and its details below.
 line() { # GROUP NAME TEXT
 	printf '%-6s %-32s %s\n' "$1" "$2" "$3"
+	last="$1 $2"
+	[[ $3 != *FAILED* ]] || echo "$1 $2: $3" >>"$work/failed"
 }
 
+# Of the file that line was called for last. Of those that failed the first ones are said again
+# at the end, for who sees no more than that of a long log.
 details() {
-	cut -c1-240 | head -n 60 | sed 's/^/    | /'
+	cut -c1-240 | head -n 60 | tee "$work/said" | sed 's/^/    | /'
+	! grep -q "^$last:" "$work/failed" || head -n 25 "$work/said" | sed 's/^/    | /' >>"$work/failed"
 }
 
 chosen() { [[ $1 =~ $only ]]; }
+
+# Runs the tests of one file; with $RETRY set once more if one fails, and then only that second
+# time counts. What failed the first time is said at the end all the same.
+try() { # FUNCTION ARGUMENT...
+	local before=("$passed" "$failed" "$skipped")
+	"$@"
+	[ -n "${RETRY:-}" ] && [ "$failed" -gt "${before[1]}" ] || return 0
+	cat "$work/failed" >>"$work/flaky"
+	: >"$work/failed"
+	passed=${before[0]} failed=${before[1]} skipped=${before[2]}
+	echo "       once more:"
+	"$@"
+}
 
 # Runs a command, its exit code in $status. The outer 2> is for bash's own "Aborted".
 captured() { # STDOUT STDERR COMMAND...
@@ -125,17 +145,20 @@ tap() { # FILE STATUS GROUP NAME SECONDS
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
+unit_file() { # FILE NAME
+	local status begin=$SECONDS
+	# shellcheck disable=SC2016 # stderr goes where stdout goes, in order
+	captured "$work/tap" "$work/err" env CMOCKA_MESSAGE_OUTPUT=TAP sh -c 'exec "$0" 2>&1' "$1"
+	tap "$work/tap" "$status" unit "$2" $((SECONDS - begin))
+}
+
 unit() {
-	local file name status begin
+	local file name
 	missing_programs unit 'test_*.c'
 	while read -r file; do
 		name=$(basename "$file")
 		chosen "unit/$name" || continue
-		begin=$SECONDS
-		# shellcheck disable=SC2016 # stderr goes where stdout goes, in order
-		captured "$work/tap" "$work/err" env CMOCKA_MESSAGE_OUTPUT=TAP \
-			sh -c 'exec "$0" 2>&1' "$file"
-		tap "$work/tap" "$status" unit "$name" $((SECONDS - begin))
+		try unit_file "$file" "$name"
 	done < <(executables "$build/tests/unit")
 }
 
@@ -166,33 +189,39 @@ guest_one() { # WAY COMMAND...
 	} >>"$work/why"
 }
 
+guest_file() { # FILE NAME
+	local options=() result=
+	[ ! -f "$root/tests/guest/${2##*/}.run" ] || read -r -a options <<<"$(
+		grep -v '^#' "$root/tests/guest/${2##*/}.run" | tr '\n' ' ')"
+	: >"$work/why"
+	guest_one native "$1"
+	[ ! -c /dev/kvm ] || guest_one VM "$MAYFLY" run "${options[@]}" "$1"
+	line guest "$2" "${result#, }"
+	details <"$work/why"
+}
+
 guest() {
-	local file name options result
+	local file name
 	while read -r file; do
 		name=${file#"$build/tests/guest/"}
 		chosen "guest/$name" || continue
-		options=()
-		[ ! -f "$root/tests/guest/${name##*/}.run" ] || read -r -a options <<<"$(
-			grep -v '^#' "$root/tests/guest/${name##*/}.run" | tr '\n' ' ')"
-		: >"$work/why"
-		result=
-		guest_one native "$file"
-		[ ! -c /dev/kvm ] || guest_one VM "$MAYFLY" run "${options[@]}" "$file"
-		result=${result#, }
-		line guest "$name" "$result"
-		details <"$work/why"
+		try guest_file "$file" "$name"
 	done < <(executables "$build/tests/guest/musl" && executables "$build/tests/guest/glibc")
 }
 
+e2e_file() { # FILE NAME
+	local status=0 begin=$SECONDS
+	bats --formatter tap "$1" </dev/null >"$work/tap" 2>&1 || status=$?
+	tap "$work/tap" "$status" e2e "$2" $((SECONDS - begin))
+}
+
 e2e() {
-	local file name status begin
+	local file name
 	for file in "$root"/tests/e2e/*.bats; do
 		name=$(basename "$file")
 		[ -f "$file" ] || continue
 		chosen "e2e/$name" || continue
-		begin=$SECONDS status=0
-		bats --formatter tap "$file" </dev/null >"$work/tap" 2>&1 || status=$?
-		tap "$work/tap" "$status" e2e "$name" $((SECONDS - begin))
+		try e2e_file "$file" "$name"
 	done
 }
 
@@ -230,15 +259,17 @@ if [ ! -c /dev/kvm ]; then
 	failed=$((failed + 1))
 fi
 for group in "${groups[@]}"; do
-	before=$((passed + failed + skipped))
+	counted=$((passed + failed + skipped))
 	case $group in
 	unit | guest | e2e | fuzz) $group ;;
 	*) echo "run.sh: there is no group $group" >&2 && exit 2 ;;
 	esac
-	if [ $((passed + failed + skipped)) -eq "$before" ] && [ -z "$only" ]; then
+	if [ $((passed + failed + skipped)) -eq "$counted" ] && [ -z "$only" ]; then
 		line "$group" - "skipped: there is no test of this group"
 		skipped=$((skipped + 1))
 	fi
 done
+[ ! -s "$work/flaky" ] || { echo "what failed, and was run once more:" && cat "$work/flaky"; }
+[ ! -s "$work/failed" ] || { echo "what failed:" && cat "$work/failed"; }
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
