@@ -171,7 +171,7 @@ struct noxs_region {
  * The monitor lists what it offers; the front end, in the guest, takes what it wants of it.
  * A device's control block is in the control page and begins with struct noxs_front.
  */
-enum noxs_device_type { NOXS_DEV_CONSOLE = 1, NOXS_DEV_POWER = 2 };
+enum noxs_device_type { NOXS_DEV_CONSOLE = 1, NOXS_DEV_POWER = 2, NOXS_DEV_NET = 3 /* net.h */ };
 struct noxs_device {
 	uint16_t type;      /* enum noxs_device_type; one the guest does not know stays in INIT */
 	uint16_t id;        /* of several of a type: which */
@@ -287,6 +287,7 @@ enum noxs_event {
 	NOXS_EV_STDOUT = 2, /* the stdout ring has room */
 	NOXS_EV_STDERR = 4,
 	NOXS_EV_POWER = 8, /* control.power.request is not control.power.ack */
+			   /* NOXS_EV_NET(i) from 0x100 on: net.h */
 };
 #define NOXS_FOREVER UINT64_MAX
 
