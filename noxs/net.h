@@ -103,6 +103,9 @@ enum noxs_net_config_flags {
 	NOXS_NET_LINK_UP = 1,
 	NOXS_NET_DHCP = 2,  /* ask for an IPv4 configuration (RFC 2131) */
 	NOXS_NET_SLAAC = 4, /* make IPv6 addresses of router advertisements (RFC 4862) */
+	/* There is a CPU to spare: look at RX for some microseconds before a WAIT, if there was
+	 * traffic just now. An exit may cost more than an answer takes. */
+	NOXS_NET_MAY_SPIN = 8,
 };
 
 struct noxs_net_address {
@@ -135,7 +138,10 @@ struct noxs_net_config {
 struct noxs_net {
 	uint32_t backend; /* enum noxs_net_backend: for statistics; the guest does all the same */
 	uint32_t frame_bytes, buffers;
-	uint32_t pad;
+	/* The monitor looks at TX by itself for now: no need to ring. Changes while the guest runs; it
+	 * sets 0, has a full barrier, and looks once more; the guest writes TX's producer, has a
+	 * full barrier, and reads this. So one of the two sees the other. */
+	uint32_t awake;
 	struct noxs_net_ring ring[NOXS_NET_NRINGS];
 	struct noxs_net_config config;
 };

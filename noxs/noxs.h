@@ -48,7 +48,7 @@
 #include <stdint.h>
 
 #define NOXS_MAGIC   0x73786f6eu /* "noxs", little-endian */
-#define NOXS_VERSION 2u
+#define NOXS_VERSION 3u
 
 #define NOXS_PAGE 4096ull
 
