@@ -25,7 +25,7 @@ DEPFLAGS := -MMD -MP
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(addprefix $(B)/,mayfly mayfly-image mayfly-backtrace mayfly-daemon mayfly-client) ## build (needs the packages of `make deps`)
+all: $(addprefix $(B)/,mayfly mayfly-image mayfly-backtrace mayfly-daemon mayfly-client mayfly-net) ## build (needs the packages of `make deps`)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -38,8 +38,34 @@ deps: ## install the Debian packages that a build needs (as root)
 UK_FLAGS := $(WARN) -O2 -g -ffreestanding -fno-stack-protector -mgeneral-regs-only -fpie \
 	-fvisibility=hidden -fcf-protection=none -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
 	-ffunction-sections -fdata-sections
-UK_SRC := $(wildcard unikernel/*.c)
-UK_OBJ := $(UK_SRC:%.c=$(B)/%.o) $(B)/unikernel/entry.o
+UK_SRC := $(wildcard unikernel/*.c unikernel/net/*.c)
+
+# lwIP is Debian's source package, unpatched: fetched once, pinned, checked.
+LWIP_VERSION := 2.1.3+dfsg1-2
+LWIP     := $(B)/lwip
+LWIP_SRC := core/init core/def core/inet_chksum core/ip core/mem core/memp core/netif core/pbuf core/raw \
+	core/tcp core/tcp_in core/tcp_out core/udp core/ipv4/dhcp core/ipv4/etharp core/ipv4/icmp \
+	core/ipv4/igmp core/ipv4/ip4_frag core/ipv4/ip4 core/ipv4/ip4_addr core/ipv6/ethip6 core/ipv6/icmp6 \
+	core/ipv6/inet6 core/ipv6/ip6 core/ipv6/ip6_addr core/ipv6/ip6_frag core/ipv6/mld6 core/ipv6/nd6 \
+	netif/ethernet
+LWIP_OBJ := $(LWIP_SRC:%=$(B)/unikernel/lwip/%.o)
+LWIP_FLAGS := -Iunikernel/net/lwip -isystem $(LWIP)/src/include
+UK_OBJ := $(UK_SRC:%.c=$(B)/%.o) $(B)/unikernel/entry.o $(LWIP_OBJ)
+
+$(LWIP)/.unpacked: scripts/debsrc.sh scripts/debsrc.sha256
+	$(call say,SRC,lwip $(LWIP_VERSION))
+	$(Q)rm -rf $(LWIP) && mkdir -p $(B) && scripts/debsrc.sh lwip $(LWIP_VERSION) $(LWIP) >$(B)/lwip.log || { cat $(B)/lwip.log; exit 1; }
+	$(Q)touch $@
+
+$(B)/unikernel/lwip/%.o: $(LWIP)/.unpacked $(wildcard unikernel/net/lwip/*.h unikernel/net/lwip/*/*.h)
+	$(dir)
+	$(call say,LWIP,$*)
+	$(Q)$(CC) $(filter-out $(WARN),$(UK_FLAGS)) -std=gnu17 -w $(LWIP_FLAGS) $(DEPFLAGS) -c -o $@ $(LWIP)/src/$*.c
+
+$(B)/unikernel/net/%.o: unikernel/net/%.c $(LWIP)/.unpacked
+	$(dir)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(UK_FLAGS) $(LWIP_FLAGS) $(DEPFLAGS) -c -o $@ $<
 
 $(B)/unikernel/%.o: unikernel/%.c
 	$(dir)
@@ -159,9 +185,42 @@ $(B)/mayfly-daemon: $(DAEMON_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o op
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(DAEMON_LIBS)
 
+# libxdp, libbpf and netlink; its BPF programs are compiled here and now, and part of it.
+NET_SRC  := $(wildcard monitor/net/*.c)
+NET_SRC  := $(filter-out %.bpf.c,$(NET_SRC))
+NET_BPF  := $(patsubst monitor/net/%.bpf.c,$(B)/monitor/net/%.bpf.o,$(wildcard monitor/net/*.bpf.c))
+NET_LIBS := -lxdp -lbpf -lmnl -lcap-ng
+
+NET_OBJ  := $(NET_SRC:%.c=$(B)/%.o)
+
+$(NET_BPF): $(B)/monitor/net/%.bpf.o: monitor/net/%.bpf.c $(wildcard monitor/net/*.h)
+	$(dir)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
+
+$(NET_OBJ): $(B)/monitor/net/%.o: monitor/net/%.c $(NET_BPF)
+	$(dir)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HELPER_FLAGS) -DBPF_DIR='"$(B)/monitor/net"' -DMAYFLY_VERSION='"$(VERSION)"' $(DEPFLAGS) -c -o $@ $<
+
+$(B)/mayfly-net: $(NET_OBJ) $(addprefix $(B)/helper/,err.o net_spec.o)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(NET_LIBS)
+
 $(B)/mayfly-client: $(CLIENT_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o options.o)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(CLIENT_LIBS)
+
+# ---- programs for a VM: ordinary C, static, musl ----
+APPS := $(patsubst unikernel/apps/%.c,$(B)/apps/%,$(wildcard unikernel/apps/*.c))
+
+$(B)/apps/%: unikernel/apps/%.c $(wildcard unikernel/apps/*.h)
+	$(dir)
+	$(call say,APP,$<)
+	$(Q)$(MUSL_CC) $(WARN) -O2 -g -static -o $@ $<
+
+.PHONY: apps
+apps: $(APPS) ## the example programs of unikernel/apps
 
 # ---- tests ----
 # A test that needs sources of ours names them in its head comment: "sources: FILE...".
@@ -209,18 +268,18 @@ $(B)/tests/$(1)/$(1).o: tests/$(1)/$(1).c | $(B)/uapi
 	$$(dir)
 	$$(Q)$(MUSL_CC) $(MON_FLAGS) $(DEPFLAGS) -c -o $$@ $$<
 
-$(B)/tests/$(1)/mayfly: $(B)/tests/$(1)/$(1).o $(MON_OBJ) | $(addprefix $(B)/mayfly-,image backtrace daemon client)
+$(B)/tests/$(1)/mayfly: $(B)/tests/$(1)/$(1).o $(MON_OBJ) | $(addprefix $(B)/mayfly-,image backtrace daemon client net)
 	$$(call say,LD,$$@)
 	$$(Q)$(CC) -nostdlib -static-pie -Wl,-z,text,-z,noexecstack,-z,relro,-z,now -Wl,--wrap=run_guest -o $$@ \
 		$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $$^ $(MUSL_LIB)/libc.a \
 		$(shell $(CC) -print-libgcc-file-name) $(MUSL_LIB)/crtn.o
-	$$(Q)ln -f $(addprefix $(B)/mayfly-,image backtrace daemon client) $$(@D)
+	$$(Q)ln -f $(addprefix $(B)/mayfly-,image backtrace daemon client net) $$(@D)
 endef
 $(eval $(call wrapped_rule,turncoat))
 $(eval $(call wrapped_rule,port))
 WRAPPED := $(B)/tests/turncoat/mayfly $(B)/tests/port/mayfly
 
-check-build: all $(UNIT) $(FUZZ) $(GUESTS) $(WRAPPED)
+check-build: all $(APPS) $(UNIT) $(FUZZ) $(GUESTS) $(WRAPPED)
 
 check: ## install what the tests need, build, run them all on this machine's KVM
 	@scripts/deps.sh build check
@@ -261,7 +320,7 @@ $(B)/bench/%: bench/%.c
 	$(call say,BENCH,$<)
 	$(Q)$(MUSL_CC) -std=gnu17 -Wall -Wextra -O2 -g -static -o $@ $(filter %.c,$^)
 
-bench-build: all $(BENCH)
+bench-build: all $(APPS) $(BENCH)
 
 bench: ## boot, system-call, CPU and memory benchmarks, each in one run with its rivals
 	@scripts/deps.sh build check bench
@@ -276,7 +335,7 @@ demo: ## install what is missing, build, boot a program in a virtual machine
 install: all ## install to PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/mayfly $(DESTDIR)$(PREFIX)/share/man/man1
 	install $(B)/mayfly $(DESTDIR)$(PREFIX)/bin
-	install $(addprefix $(B)/mayfly-,image backtrace daemon client) $(DESTDIR)$(PREFIX)/libexec/mayfly
+	install $(addprefix $(B)/mayfly-,image backtrace daemon client net) $(DESTDIR)$(PREFIX)/libexec/mayfly
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 contrib/systemd/* $(DESTDIR)$(PREFIX)/lib/systemd/system

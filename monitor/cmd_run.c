@@ -14,6 +14,7 @@
 #include "jail.h"
 #include "options.h"
 #include "run.h"
+#include "run_net.h"
 #include "run_pool.h"
 #include "stats.h"
 
@@ -29,6 +30,11 @@ static const char help[] =
 	"      --env-file FILE  set the variables that FILE has, one NAME=VALUE a line\n"
 	"  -w, --workdir DIR    start in DIR (in the VM; made if it is not there)\n"
 	"      --name NAME      the VM's host name\n"
+	"      --net KIND[=NAME][,KEY=VALUE...]\n"
+	"                       a net device, up to four: user, tap, tap=IFACE, xdp=IFACE;\n"
+	"                       keys: ip, gw, dns, mac, ...: see mayfly-run(1)\n"
+	"  -p, --publish [ADDRESS:]PORT:PORT[/udp]\n"
+	"                       pass a port of the host on to the program's (with --net user)\n"
 	"      --timeout TIME   end the VM after 500ms, 5s, 2m, ...; exit status 124\n"
 	"      --core FILE      if the program crashes, write a core file for gdb\n"
 	"      --strace         print every system call to stderr\n"
@@ -126,7 +132,19 @@ static int check_memory(uint64_t *bytes, struct err *err)
 /* Options. 1: help was printed; 0: go on; negative: message is in err or was printed. */
 static int parse(struct settings *s, int argc, char **argv, struct err *err)
 {
-	enum { ENV_FILE = 256, NAME, TIMEOUT, CORE, STRACE, STATS, POOL, SOCKET, NO_JAIL, HELP };
+	enum {
+		ENV_FILE = 256,
+		NAME,
+		TIMEOUT,
+		CORE,
+		STRACE,
+		STATS,
+		POOL,
+		SOCKET,
+		NO_JAIL,
+		NET,
+		HELP
+	};
 	static const struct option options[] = {
 		{"memory", required_argument, NULL, 'm'},
 		{"env", required_argument, NULL, 'e'},
@@ -140,13 +158,15 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 		{"pool", no_argument, NULL, POOL},
 		{"socket", required_argument, NULL, SOCKET},
 		{"no-jail", no_argument, NULL, NO_JAIL},
+		{"net", required_argument, NULL, NET},
+		{"publish", required_argument, NULL, 'p'},
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
 	int opt, ret = 0;
 
 	/* '+': what follows the image is the program's. */
-	while (!ret && (opt = getopt_long(argc, argv, "+:m:e:w:h", options, NULL)) != -1) {
+	while (!ret && (opt = getopt_long(argc, argv, "+:m:e:w:p:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'm':
 			ret = option_size(optarg, &s->guest.memory_bytes, err);
@@ -194,6 +214,12 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 		case NO_JAIL:
 			s->no_jail = true;
 			break;
+		case NET:
+			ret = run_net_add(optarg, err);
+			break;
+		case 'p':
+			ret = run_net_publish(optarg, err);
+			break;
 		case HELP:
 		case 'h':
 			fputs(help, stdout);
@@ -209,6 +235,12 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 	}
 	if (!ret && optind == argc)
 		ret = err_set(err, 0, "run needs an image; try 'mayfly run --help'");
+	if (!ret)
+		ret = run_net_finish(err);
+	if (!ret && s->pool && run_net_count())
+		ret = err_set(err, 0,
+			      "--net and -p are for a VM of one's own, or of the daemon's (-d): "
+			      "leave out --pool");
 	if (!ret && s->pool && (s->core || s->stats || s->no_jail))
 		ret = err_set(err, 0,
 			      "--core, --stats and --no-jail are for a VM of one's own: leave out "
@@ -306,8 +338,9 @@ int cmd_run(int argc, char **argv)
 	if ((ret = vm.kvm = vm_open_kvm(&err)) < 0 ||
 	    (ret = host_load(&host, vm.kvm, host_open_run_dir(), &err)) ||
 	    (ret = image_open(&image, s.guest.path, host.run_dir, &err)) ||
-	    (ret = vm_reserve_ram(&vm, s.guest.memory_bytes, &err)) ||
+	    (ret = run_net_open(&err)) || (ret = vm_reserve_ram(&vm, s.guest.memory_bytes, &err)) ||
 	    (ret = guest_prepare(&guest, &vm, &host, &err)) ||
+	    (ret = run_net_attach(&vm, &guest, &err)) ||
 	    (ret = guest_load(&guest, &vm, &host, &image, &s.guest, &err)) ||
 	    (ret = vm_create(&vm, &host, guest.kernel->lstar, &err)) ||
 	    (ret = enter_jail(&s, &err)))
@@ -325,8 +358,10 @@ int cmd_run(int argc, char **argv)
 			},
 			&result, &err);
 	status = ret ? cmd_fail(&err) : conclude(&s, &vm, &guest, &console, &result);
-	if (s.stats)
+	if (s.stats) {
 		stats_print(&vm, &guest, &console, &image, &host, &result);
+		run_net_stats(stderr);
+	}
 	fflush(stderr);
 	end_process(status, host.reaps);
 }

@@ -335,10 +335,13 @@ int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, int oth
 
 	for (bool looked = false;; looked = true) {
 		int ret = console_drain(c, err), is = ret < 0 ? ret : ready(c, events, err);
-		struct pollfd p[NOXS_NSTREAMS + 1];
-		int64_t left = -1;
+		struct pollfd p[NOXS_NSTREAMS + 1 + CONSOLE_OTHERS];
+		int64_t left = -1, retry = -1;
 		struct timespec t;
+		unsigned others = 0;
 
+		if (is >= 0 && c->others)
+			is |= (int)c->others(events, p + NOXS_NSTREAMS + 1, &others, &retry);
 		if (is)
 			return is;
 		if (deadline >= 0 && (left = deadline - now_ns()) <= 0) {
@@ -348,9 +351,14 @@ int console_wait(struct console *c, uint32_t events, int64_t timeout_ns, int oth
 		}
 		if (interests(c, events, other, p) && (left < 0 || left > RETRY_NS))
 			left = RETRY_NS;
+		if (retry >= 0 && (left < 0 || left > retry))
+			left = retry;
 		t = (struct timespec){left / 1000000000, left % 1000000000};
-		kick_timer_off(); /* no tick is needed meanwhile */
-		if (ppoll(p, NOXS_NSTREAMS + 1, left < 0 ? NULL : &t, mask) < 0)
+		/* No tick is needed meanwhile. But the network's waits are short and many: one tick
+		 * that comes for nothing costs less than two calls each time. */
+		if (!c->others)
+			kick_timer_off();
+		if (ppoll(p, NOXS_NSTREAMS + 1 + others, left < 0 ? NULL : &t, mask) < 0)
 			return errno == EINTR ? -EINTR
 					      : err_set(err, errno, "cannot wait for the console");
 		if (p[NOXS_STDIN].revents) {

@@ -31,13 +31,24 @@
  */
 typedef ssize_t console_put(void *arg, int stream, const void *data, size_t n);
 
+/*
+ * What else a WAIT is for: the network. Returns those of events that hold; if none, what to poll
+ * for (*n <= CONSOLE_OTHERS) and for how long at most (*retry_ns; negative: no limit). It is
+ * called again after that.
+ */
+struct pollfd;
+typedef uint32_t console_others(uint32_t events, struct pollfd *fds, unsigned *n,
+				int64_t *retry_ns);
+#define CONSOLE_OTHERS 4
+
 struct console {
 	struct guest *guest;
 	/* ---- set by console_init; the caller may change them before the run ---- */
 	int fd[NOXS_NSTREAMS]; /* 0, 1, 2; -1: none */
 	console_put *put;      /* NULL: output goes to fd[] */
 	void *put_arg;
-	bool input_open; /* without fd[0]: console_give will bring more */
+	console_others *others; /* NULL: nothing else ends a wait */
+	bool input_open;        /* without fd[0]: console_give will bring more */
 
 	/* ---- to be read ---- */
 	_Atomic int error[NOXS_NSTREAMS];      /* errno of a stream that has failed */

@@ -24,6 +24,7 @@ static bool prepared;
 /* The timer runs. Only kick_timer sets it and only its signal clears it. */
 static volatile sig_atomic_t running;
 static uint64_t running_ns; /* how long it was set to */
+static uint64_t running_at; /* kick_timer_by: when it comes; 0: not known */
 static volatile sig_atomic_t guarded;
 
 static void set_timer(uint64_t ns)
@@ -38,7 +39,16 @@ void kick_timer(uint64_t ns)
 {
 	running = 1;
 	running_ns = ns;
+	running_at = 0;
 	set_timer(ns + 999); /* never 0: that would disarm it */
+}
+
+void kick_timer_by(uint64_t now_ns, uint64_t ns)
+{
+	if (running && running_at > now_ns && running_at <= now_ns + ns)
+		return;
+	kick_timer(ns);
+	running_at = now_ns + ns;
 }
 
 void kick_timer_off(void)

@@ -41,6 +41,9 @@ void kick_let(const sigset_t *open);
 /* SIGALRM, ns from now; and no more. */
 void kick_timer(uint64_t ns);
 void kick_timer_off(void);
+/* SIGALRM at the latest ns from now (on the monotonic clock): a timer that is running and comes
+ * by then will do, which saves setting it for each of many short waits. */
+void kick_timer_by(uint64_t now_ns, uint64_t ns);
 
 /* Between these two a call that blocks is interrupted (EINTR) within some 10 ms, again and
  * again: a write to a pipe that polled writable may block if the pipe has other writers. */

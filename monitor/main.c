@@ -10,6 +10,7 @@
 
 #include "cmd.h"
 #include "image.h"
+#include "run_net.h"
 
 static const char help[] =
 	"Usage: mayfly VERB [OPTION]... [ARGUMENT]...\n"
@@ -19,6 +20,7 @@ static const char help[] =
 	"  inspect IMAGE|VM     say what an image is and whether it can run; or what a VM is\n"
 	"  doctor               check this machine, and say how to fix what is missing\n"
 	"  version              print the version\n"
+	"  net create|rm|ls     make a bridge or a veth pair for VMs, as root\n"
 	"\n"
 	"With a daemon, which keeps prepared VMs so that a start takes a tenth of a millisecond:\n"
 	"  daemon               serve an HTTP API on a Unix socket; keep a pool of shells\n"
@@ -60,6 +62,15 @@ static int cmd_daemon(int argc, char **argv)
 	return cmd_fail(&err);
 }
 
+static int cmd_net(int argc, char **argv)
+{
+	struct err err = {0};
+
+	(void)argc;
+	helper_exec("mayfly-net", argv, &err);
+	return cmd_fail(&err);
+}
+
 /* argv[0] is the verb; the helper has its own name there, and the verb behind it. */
 int cmd_client(int argc, char **argv)
 {
@@ -91,14 +102,15 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{"run", cmd_run},         {"inspect", cmd_client},    {"doctor", cmd_doctor},
-	{"daemon", cmd_daemon},   {"create", cmd_client},     {"start", cmd_client},
-	{"ps", cmd_client},       {"logs", cmd_client},       {"wait", cmd_client},
-	{"stop", cmd_client},     {"kill", cmd_client},       {"pause", cmd_client},
-	{"resume", cmd_client},   {"unpause", cmd_client},    {"rm", cmd_client},
-	{"stats", cmd_client},    {"events", cmd_client},     {"pool", cmd_client},
-	{"version", cmd_version}, {"--version", cmd_version}, {"help", cmd_help},
-	{"--help", cmd_help},     {"-h", cmd_help},           {"zygote", cmd_zygote},
+	{"run", cmd_run},       {"inspect", cmd_client},    {"doctor", cmd_doctor},
+	{"daemon", cmd_daemon}, {"create", cmd_client},     {"start", cmd_client},
+	{"ps", cmd_client},     {"logs", cmd_client},       {"wait", cmd_client},
+	{"stop", cmd_client},   {"kill", cmd_client},       {"pause", cmd_client},
+	{"resume", cmd_client}, {"unpause", cmd_client},    {"rm", cmd_client},
+	{"stats", cmd_client},  {"events", cmd_client},     {"pool", cmd_client},
+	{"net", cmd_net},       {"version", cmd_version},   {"--version", cmd_version},
+	{"help", cmd_help},     {"--help", cmd_help},       {"-h", cmd_help},
+	{"zygote", cmd_zygote}, {"net-open", cmd_net_open},
 };
 
 /* A closed stream's number must not become a VM's or a file's, which the guest would then

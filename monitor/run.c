@@ -18,6 +18,7 @@
 
 #include "doorbell.h"
 #include "kick.h"
+#include "net.h"
 #include "power.h"
 #include "run.h"
 #include "vcpu.h"
@@ -63,15 +64,22 @@ static void arm_tick(struct run *r, uint64_t tick_ns)
 	uint64_t now, at;
 
 	if (!r->deadline_ns && !timer && !hold) {
-		kick_timer(tick_ns);
+		if (net_count)
+			kick_timer_by(now_ns(), tick_ns);
+		else
+			kick_timer(tick_ns);
 		return;
 	}
 	now = now_ns();
 	at = earlier(r->deadline_ns, earlier(hold, now + tick_ns));
-	/* The guest's own timer, but not more often than we would retry. */
-	if (timer && timer < at)
+	/* The guest's own timer, but not more often than we would retry. One that is due already
+	 * it has been, or is being, told of. */
+	if (timer > now && timer < at)
 		at = timer > now + RETRY_TICK_NS ? timer : earlier(at, now + RETRY_TICK_NS);
-	kick_timer(at > now ? at - now : 1);
+	if (net_count)
+		kick_timer_by(now, at > now ? at - now : 1);
+	else
+		kick_timer(at > now ? at - now : 1);
 }
 
 static void end(struct run *r, enum run_end how)
@@ -217,14 +225,31 @@ static int sleep_until(struct run *r, uint32_t events, uint64_t deadline_ns)
 	}
 }
 
+/* The network alone can say that there is something: what a busy server's waits are. */
+static uint32_t network_has(struct run *r, uint32_t events)
+{
+	/* All else is looked at now and then, too: a signal ends the next KVM_RUN, and so does a
+	 * tick. */
+	if (!net_count || r->vm->counters.waits % BUSY_WAITS == 0 || r->power.held ||
+	    power_next_ns(&r->power))
+		return 0;
+	return net_look(events);
+}
+
 static int wait_for_guest(struct run *r)
 {
 	/* Copied once: the guest could change it while we look. */
 	struct noxs_wait wait = r->guest->control->wait;
 	int ret;
 
-	wait.events &= NOXS_EV_STDIN | NOXS_EV_STDOUT | NOXS_EV_STDERR; /* no others are its */
+	/* No others are its. */
+	wait.events &= NOXS_EV_STDIN | NOXS_EV_STDOUT | NOXS_EV_STDERR | NOXS_EV_NET_ALL;
 	r->vm->counters.waits++;
+	ret = (int)network_has(r, wait.events);
+	if (ret) {
+		__atomic_store_n(&r->guest->control->wait.ready, (uint32_t)ret, __ATOMIC_RELEASE);
+		return 0;
+	}
 	/* From the look at the signals to ppoll none may slip through. */
 	kick_hold(&r->open_mask);
 	ret = sleep_until(r, wait.events, wait.deadline_ns);
@@ -278,6 +303,8 @@ static int kicked(struct run *r)
 	moved = console_drain(r->console, r->err);
 	if (moved < 0)
 		return moved;
+	if (net_count)
+		net_serve();
 	if (tick) {
 		if (!doorbell_tick(r->vm, r->console, moved) && moved)
 			r->tick_ns = FIRST_TICK_NS;
@@ -356,6 +383,8 @@ static int doorbell(struct run *r, uint64_t slot, uint64_t value)
 	case DEVICE_CONSOLE_SLOT + NOXS_STDERR:
 		return output_rung(r);
 	}
+	if (net_count && net_rang(slot))
+		return 0;
 	return err_set(r->err, EPROTO, "the guest rang doorbell %llu, which does not exist",
 		       (unsigned long long)slot);
 }
@@ -427,6 +456,8 @@ static int loop(struct run *r)
 			ret = kicked(r);
 		else if (!ret)
 			ret = doorbell(r, slot, value);
+		else if (ret == -EFAULT && net_count && net_fall_back())
+			ret = 0;
 	}
 	return ret;
 }
@@ -453,12 +484,16 @@ int run_guest(struct vm *vm, struct guest *guest, struct console *console,
 	power_init(&r.power, &guest->control->power);
 	if (!options->parked)
 		vcpu_start(vm, guest);
+	if (net_count)
+		console->others = net_wait;
 	result->start_tsc = __rdtsc();
 	arm_tick(&r, r.tick_ns);
 	ret = loop(&r);
 	if (ret >= 0)
 		ret = flush(&r);
 	doorbell_stop();
+	if (net_count)
+		net_stop();
 	if (ours)
 		kick_release();
 	return ret;

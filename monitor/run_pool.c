@@ -334,6 +334,8 @@ bool run_is_detached(int argc, char **argv)
 		{"cpu-weight", required_argument, NULL, 'v'},
 		{"memory-max", required_argument, NULL, 'v'},
 		{"pids-max", required_argument, NULL, 'v'},
+		{"net", required_argument, NULL, 'v'},
+		{"publish", required_argument, NULL, 'v'},
 		{"socket", required_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
@@ -342,7 +344,7 @@ bool run_is_detached(int argc, char **argv)
 
 	opterr = 0;
 	optind = 0;
-	while (!detached && (opt = getopt_long(argc, argv, "+:dim:e:w:l:h", options, NULL)) != -1)
+	while (!detached && (opt = getopt_long(argc, argv, "+:dim:e:w:l:p:h", options, NULL)) != -1)
 		detached = opt == 'd';
 	opterr = saved;
 	optind = 0; /* the caller begins anew */

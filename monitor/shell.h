@@ -32,7 +32,8 @@ _Noreturn void shell_main(const struct shell_world *world, const struct zygote_r
 
 /* ---- between shell.c, shell_start.c and shell_output.c ---- */
 
-#define SHELL_MAX_FDS 5  /* with one START */
+/* With one START: image, streams, arguments, and those of net devices. */
+#define SHELL_MAX_FDS (5 + NOXS_NET_MAX * (1 + NET_WIRE_FDS))
 #define SHELL_STRINGS 64 /* arguments and variables that need no allocation */
 
 /* Where output goes that is not a descriptor's: into news, or the log. */
@@ -55,6 +56,7 @@ struct shell {
 	struct guest guest;
 	struct console console;
 	struct image image;
+	unsigned nnet; /* net devices that it has already */
 	struct shell_output output;
 	bool jailed;
 	uint64_t received_tsc;
@@ -65,13 +67,21 @@ struct shell {
 /* One message to the daemon: head, then the parts. */
 void shell_tell(const struct shell *s, uint32_t type, uint64_t arg, const void *data, size_t bytes);
 
-/* The same with up to four parts. */
+/* The same with up to five parts. */
 struct iovec;
 void shell_tell_parts(const struct shell *s, uint32_t type, uint64_t arg, struct iovec *part,
 		      int nparts);
 
 /* START, as it was received into s->message: runs the program to its end and tells of it. */
 void shell_start(struct shell *s, size_t bytes, const int *fd, unsigned nfds);
+
+/* The net device that came with fd (n of them are left; taken off the front): made the VM's
+ * next one, and configured. 0 or -errno with a message. */
+struct wire_net;
+int shell_net_add(struct shell *s, const struct wire_net *net, const int **fd, unsigned *n,
+		  struct err *err);
+/* Their counters; how many. */
+unsigned shell_net_counters(const struct shell *s, struct news_net *net);
 
 /* Sinks for struct console: capture keeps or tells, log writes frames. arg is the shell. */
 ssize_t shell_capture(void *arg, int stream, const void *data, size_t bytes);

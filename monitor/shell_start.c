@@ -14,6 +14,7 @@
 
 #include "crash.h"
 #include "jail.h"
+#include "net.h"
 #include "shell.h"
 #include "stats.h"
 
@@ -28,6 +29,9 @@ struct start {
 	char **argv, **envp;
 	const uint8_t *input;
 	int image, stream[NOXS_NSTREAMS];
+	struct wire_net net[NOXS_NET_MAX];
+	const int *net_fd;
+	unsigned nnet_fds;
 };
 
 static void bad_start(struct err *err, const char *what)
@@ -85,9 +89,21 @@ static int take_start(struct start *st, struct shell *s, size_t bytes, const int
 	if (bytes < sizeof(st->head))
 		return bad_start(err, "is too short"), -EPROTO;
 	memcpy(&st->head, message, sizeof(st->head));
-	want = 1 + (st->head.flags & START_FDS ? 3 : 0) + (st->head.flags & START_TEXT_FD ? 1 : 0);
 	if (st->head.version != WIRE_VERSION)
 		return bad_start(err, "is of another version of mayfly: restart it"), -EPROTO;
+	bytes -= sizeof(st->head);
+	if (st->head.nnet > NOXS_NET_MAX || bytes < st->head.nnet * sizeof(st->net[0]))
+		return bad_start(err, "has too many net devices"), -EPROTO;
+	want = 1 + (st->head.flags & START_FDS ? 3 : 0);
+	st->net_fd = fd + want;
+	for (uint32_t i = 0; i < st->head.nnet; i++) {
+		memcpy(&st->net[i], text, sizeof(st->net[i]));
+		text += sizeof(st->net[i]);
+		bytes -= sizeof(st->net[i]);
+		if (!st->net[i].prepared)
+			st->nnet_fds += 1 + (st->net[i].nfds % (NET_WIRE_FDS + 1));
+	}
+	want += st->nnet_fds + (st->head.flags & START_TEXT_FD ? 1 : 0);
 	if (nfds != want)
 		return bad_start(err, "has not the descriptors that it should have"), -EPROTO;
 	st->image = fd[0];
@@ -102,11 +118,30 @@ static int take_start(struct start *st, struct shell *s, size_t bytes, const int
 		text = mmap(NULL, rest, PROT_READ, MAP_PRIVATE, fd[nfds - 1], 0);
 		if (text == MAP_FAILED)
 			return err_set(err, errno, "cannot map the arguments");
-	} else if (rest != bytes - sizeof(st->head)) {
+	} else if (rest != bytes) {
 		return bad_start(err, "is not as long as it says"), -EPROTO;
 	}
 	st->input = (const uint8_t *)text + st->head.text_bytes;
 	return take_strings(st, text, s->strings, err);
+}
+
+/* Those that it has had since it was prepared learn who they are; others are made now. */
+static int open_net(struct shell *s, struct start *st, struct err *err)
+{
+	unsigned had = s->nnet;
+	int ret = 0;
+
+	if (st->head.nnet < had)
+		return bad_start(err, "is for other net devices"), -EPROTO;
+	for (uint32_t i = 0; i < st->head.nnet && !ret; i++) {
+		if (st->net[i].prepared != (i < had))
+			return bad_start(err, "is for other net devices"), -EPROTO;
+		if (i < had)
+			net_configure(i, &st->net[i].config);
+		else
+			ret = shell_net_add(s, &st->net[i], &st->net_fd, &st->nnet_fds, err);
+	}
+	return ret;
 }
 
 /* What the guest gets at once of its input; the rest, if any, must come by SHELL_INPUT. */
@@ -180,7 +215,9 @@ static void input(struct shell *s, const struct shell_message *m, const char *da
 static void message(struct shell *s, struct run *run, const struct shell_message *m,
 		    const char *data)
 {
+	struct news_net net[NOXS_NET_MAX];
 	struct news_counters c;
+	struct iovec part[2] = {{&c, sizeof(c)}, {net, 0}};
 
 	switch (m->op) {
 	case SHELL_SIGNAL:
@@ -194,7 +231,8 @@ static void message(struct shell *s, struct run *run, const struct shell_message
 	case SHELL_STATS:
 		c = counters(s);
 		c.resident_bytes = stats_resident_bytes(&s->vm.ram);
-		shell_tell(s, NEWS_STATS, 0, &c, sizeof(c));
+		part[1].iov_len = shell_net_counters(s, net) * sizeof(net[0]);
+		shell_tell_parts(s, NEWS_STATS, 0, part, 2);
 		break;
 	case SHELL_INPUT:
 		input(s, m, data);
@@ -241,14 +279,18 @@ static void long_running(void *arg)
 static void tell_exit(struct shell *s, struct news_exit *e, const char *reason)
 {
 	struct shell_output *o = &s->output;
-	struct iovec part[4] = {
+	struct news_net net[NOXS_NET_MAX];
+	struct iovec part[5] = {
 		{e, sizeof(*e)},
+		{net, 0},
 		{(void *)reason, reason ? strcspn(reason, "\n") : 0},
 		{o->kept[NOXS_STDOUT], o->held[NOXS_STDOUT]},
 		{o->kept[NOXS_STDERR], o->held[NOXS_STDERR]},
 	};
 
-	e->reason_bytes = (uint32_t)part[1].iov_len;
+	e->nnet = shell_net_counters(s, net);
+	part[1].iov_len = e->nnet * sizeof(net[0]);
+	e->reason_bytes = (uint32_t)part[2].iov_len;
 	e->stdout_bytes = o->held[NOXS_STDOUT];
 	e->stderr_bytes = o->held[NOXS_STDERR];
 	e->truncated = o->truncated;
@@ -261,7 +303,7 @@ static void tell_exit(struct shell *s, struct news_exit *e, const char *reason)
 	for (int i = 0; i < NOXS_NSTREAMS; i++)
 		if (s->console.fd[i] >= 0)
 			close(s->console.fd[i]);
-	shell_tell_parts(s, NEWS_EXIT, 0, part, 4);
+	shell_tell_parts(s, NEWS_EXIT, 0, part, 5);
 	_exit(e->exit_code);
 }
 
@@ -367,7 +409,7 @@ void shell_start(struct shell *s, size_t bytes, const int *fd, unsigned nfds)
 	};
 
 	snprintf(s->image.path, sizeof(s->image.path), "%s", st.path);
-	if (open_console(s, &st, &err) ||
+	if (open_console(s, &st, &err) || ((st.head.nnet | s->nnet) && open_net(s, &st, &err)) ||
 	    guest_load(&s->guest, &s->vm, s->host, &s->image, &options, &err) || grow(s, &err) ||
 	    run_guest(&s->vm, &s->guest, &s->console, &run, &result, &err))
 		fail(s, &err);

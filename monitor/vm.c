@@ -139,6 +139,45 @@ int vm_grow(struct vm *vm, uint64_t bytes)
 	return 0;
 }
 
+static int add_slot(struct vm *vm, const struct vm_memory *m)
+{
+	struct kvm_userspace_memory_region slot = {
+		.slot = vm->slots,
+		.guest_phys_addr = m->gpa,
+		.memory_size = m->bytes,
+		.userspace_addr = (uintptr_t)m->host,
+	};
+	int ret = vm_ioctl(vm, vm->fd, KVM_SET_USER_MEMORY_REGION, (unsigned long)&slot);
+
+	if (ret >= 0)
+		vm->slots++;
+	return ret < 0 ? ret : 0;
+}
+
+int vm_add_memory(struct vm *vm, uint64_t gpa, void *host, uint64_t bytes)
+{
+	const struct vm_memory m = {gpa, bytes, host};
+
+	if (vm->run)
+		return add_slot(vm, &m);
+	if (vm->nmore == sizeof(vm->more) / sizeof(vm->more[0]))
+		return -ENOSPC;
+	vm->more[vm->nmore++] = m;
+	return 0;
+}
+
+int vm_bind_doorbell(struct vm *vm, unsigned slot, int fd)
+{
+	struct kvm_ioeventfd bind = {
+		.addr = NOXS_GPA_DOORBELL + slot * 8,
+		.len = 8,
+		.fd = fd,
+	};
+	int ret = vm_ioctl(vm, vm->fd, KVM_IOEVENTFD, (unsigned long)&bind);
+
+	return ret < 0 ? ret : 0;
+}
+
 int vm_create(struct vm *vm, const struct host *host, uint64_t lstar, struct err *err)
 {
 	int ret;
@@ -150,5 +189,10 @@ int vm_create(struct vm *vm, const struct host *host, uint64_t lstar, struct err
 	if (ret < 0)
 		return err_set(err, -ret, "cannot give the VM its %llu MiB of memory",
 			       (unsigned long long)(vm->ram.bytes >> 20));
+	for (unsigned i = 0; i < vm->nmore; i++) {
+		ret = add_slot(vm, &vm->more[i]);
+		if (ret)
+			return err_set(err, -ret, "cannot give the VM the memory of a device");
+	}
 	return create_vcpu(vm, host, lstar, err);
 }

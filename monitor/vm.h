@@ -22,6 +22,12 @@ struct vm {
 	struct gmem ram;
 	uint64_t backed_bytes; /* of ram, from its start: in memslots */
 	unsigned slots;
+	/* Memory beside RAM: what vm_add_memory was given before there was a VM. */
+	struct vm_memory {
+		uint64_t gpa, bytes;
+		void *host;
+	} more[4];
+	unsigned nmore;
 	struct vm_counters counters;
 };
 
@@ -46,5 +52,14 @@ int vm_create(struct vm *vm, const struct host *host, uint64_t lstar, struct err
  * 0 or -errno; more than there is RAM: -EINVAL.
  */
 int vm_grow(struct vm *vm, uint64_t bytes);
+
+/*
+ * Gives the VM memory beside its RAM, at gpa, both page-aligned: a device's window. Before or
+ * after vm_create, also when the vCPU has run. 0 or -errno.
+ */
+int vm_add_memory(struct vm *vm, uint64_t gpa, void *host, uint64_t bytes);
+
+/* A doorbell slot is to ring the eventfd fd from now on instead of ending KVM_RUN. 0 or -errno. */
+int vm_bind_doorbell(struct vm *vm, unsigned slot, int fd);
 
 #endif

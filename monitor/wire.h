@@ -26,7 +26,9 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION   1u
+#include "net_wire.h"
+
+#define WIRE_VERSION   2u
 #define WIRE_MAX_BYTES 65536u /* of one message, with everything that follows its head */
 
 /* ---- the zygote's descriptors when it is executed ---- */
@@ -93,10 +95,25 @@ enum shell_start_flags {
 };
 
 /*
- * START. Descriptors (SCM_RIGHTS): the prepared image; with START_FDS three more; with
- * START_TEXT_FD one more. Then text_bytes of strings, each with its NUL, in this order: path
- * of the program, working directory, host name, argv[0..argc), envp[0..envc). Then
- * stdin_bytes of input.
+ * A net device of a VM: what was opened for it, and what the guest is told. With it come, as
+ * SCM_RIGHTS, its window's memory, and nfds descriptors (net_wire.h). It is also what
+ * `mayfly net-open` answers the daemon.
+ */
+struct wire_net {
+	struct net_opened opened;
+	uint32_t frame_bytes, buffers; /* of the window */
+	uint32_t nfds;
+	uint32_t prepared; /* START: the shell has had it from SPAWN on; nothing comes but config */
+	uint32_t pad;
+	struct noxs_net_config config;
+};
+
+/*
+ * START. Descriptors (SCM_RIGHTS): the prepared image; with START_FDS three more; those of its
+ * net devices; with START_TEXT_FD one more. Then nnet times struct wire_net. Then text_bytes of
+ * strings, each with its NUL, in this order: path of the program, working directory, host name,
+ * argv[0..argc), envp[0..envc). Then stdin_bytes of input. With START_TEXT_FD strings and input
+ * are in there instead.
  */
 struct shell_start {
 	struct shell_message head;
@@ -108,6 +125,8 @@ struct shell_start {
 	uint64_t log_bytes; /* the log's limit; what is beyond is counted as lost */
 	uint32_t argc, envc;
 	uint32_t text_bytes, stdin_bytes;
+	uint32_t nnet; /* at most NOXS_NET_MAX */
+	uint32_t pad;
 };
 
 /* ---- shell -> daemon: news ---- */
@@ -119,8 +138,9 @@ enum news_type {
 	NEWS_OUTPUT,  /* START_CAPTURE: stream, then its bytes */
 	NEWS_INPUT,   /* arg: bytes of SHELL_INPUT that were taken; the rest is not */
 	NEWS_STATE,   /* arg: enum news_state */
-	NEWS_STATS,   /* struct news_counters */
-	NEWS_EXIT,    /* struct news_exit, reason's text, stdout's bytes, stderr's bytes */
+	NEWS_STATS,   /* struct news_counters, struct news_net for each net device */
+	NEWS_EXIT,    /* struct news_exit, nnet times struct news_net, reason's text, stdout's
+		       * bytes, stderr's bytes */
 };
 
 enum news_state { NEWS_RUNNING = 1, NEWS_PAUSED = 2 };
@@ -141,6 +161,15 @@ struct news_counters {
 	uint64_t run_ns;         /* since the first instruction */
 };
 
+/* Of a net device, as the host sees it: rx is what goes to the guest. */
+struct news_net {
+	uint64_t rx_frames, rx_bytes, rx_dropped;
+	uint64_t tx_frames, tx_bytes, tx_dropped;
+	uint64_t kicks;   /* system calls to send or to fill */
+	uint32_t copying; /* AF_XDP: the rings are copied */
+	uint32_t broken;  /* it carries nothing any more */
+};
+
 enum news_end {
 	END_EXITED = 1, /* status is the program's */
 	END_CRASHED,    /* by a signal of its own */
@@ -159,7 +188,7 @@ struct news_exit {
 	uint64_t end_tsc;      /* the guest's end was seen */
 	uint32_t reason_bytes; /* text: why it ended, where that is more than the code says */
 	uint32_t stdout_bytes, stderr_bytes; /* captured bytes that follow, after any NEWS_OUTPUT */
-	uint32_t pad;
+	uint32_t nnet;
 	struct news_counters counters;
 };
 
@@ -200,7 +229,8 @@ struct run_reply {
 };
 
 _Static_assert(sizeof(struct shell_message) == 16, "wire");
-_Static_assert(sizeof(struct shell_start) == 72, "wire");
+_Static_assert(sizeof(struct shell_start) == 80, "wire");
+_Static_assert(sizeof(struct news_net) == 64, "wire");
 _Static_assert(sizeof(struct news) == 24, "wire");
 _Static_assert(sizeof(struct log_frame) == 24, "wire");
 

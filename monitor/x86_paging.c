@@ -89,6 +89,21 @@ int pt_map_large(struct pt_builder *pt, uint64_t gva, uint64_t gpa, uint64_t byt
 	return 0;
 }
 
+int pt_hook(struct pt_builder *pt, uint64_t gva, uint64_t table_gpa)
+{
+	uint64_t *pd = table_for(pt, gva, 2);
+
+	if (!pd)
+		return -ENOMEM;
+	pd[gva >> 21 & 511] = table_gpa | P | W | U | A;
+	return 0;
+}
+
+uint64_t pt_entry(uint64_t gpa, unsigned flags)
+{
+	return gpa | bits(flags);
+}
+
 bool pt_walk(const struct gmem *mem, uint64_t root, uint64_t gva, uint64_t *gpa)
 {
 	uint64_t table = root & ADDR;

@@ -33,6 +33,11 @@ int pt_map(struct pt_builder *pt, uint64_t gva, uint64_t gpa, uint64_t bytes, un
 /* The same with 2 MiB pages; all 2 MiB-aligned. */
 int pt_map_large(struct pt_builder *pt, uint64_t gva, uint64_t gpa, uint64_t bytes, unsigned flags);
 
+/* Makes table_gpa, a page table that stands anywhere, the one that maps the 2 MiB of gva, which
+ * had none. 0 or -ENOMEM. Its entries: pt_entry. */
+int pt_hook(struct pt_builder *pt, uint64_t gva, uint64_t table_gpa);
+uint64_t pt_entry(uint64_t gpa, unsigned flags);
+
 /* Walks the guest's tables, which the guest may have damaged: gpa of gva, or false. */
 bool pt_walk(const struct gmem *mem, uint64_t root, uint64_t gva, uint64_t *gpa);
 

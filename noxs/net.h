@@ -138,8 +138,8 @@ struct noxs_net_config {
 struct noxs_net {
 	uint32_t backend; /* enum noxs_net_backend: for statistics; the guest does all the same */
 	uint32_t frame_bytes, buffers;
-	/* The monitor looks at TX by itself for now: no need to ring. Changes while the guest runs; it
-	 * sets 0, has a full barrier, and looks once more; the guest writes TX's producer, has a
+	/* The monitor looks at TX by itself for now: no need to ring. Changes while the guest runs;
+	 * it sets 0, has a full barrier, and looks once more; the guest writes TX's producer, has a
 	 * full barrier, and reads this. So one of the two sees the other. */
 	uint32_t awake;
 	struct noxs_net_ring ring[NOXS_NET_NRINGS];

@@ -13,15 +13,16 @@ set -euo pipefail
 
 build=(gcc make musl-tools linux-libc-dev pkg-config libelf-dev libdw-dev libzydis-dev
 	nettle-dev libjansson-dev zlib1g-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev
-	libsystemd-dev libcurl4-gnutls-dev)
+	libsystemd-dev libcurl4-gnutls-dev dpkg-dev clang llvm libbpf-dev libxdp-dev libmnl-dev passt)
 # clang for the fuzz targets: the unversioned libclang-rt-dev depends on the sanitizer
 # runtimes of the very version that the unversioned clang stands for.
 # From liblua5.4-dev on: what tests/programs/build.sh makes its programs of.
 check=(bats libcmocka-dev clang libclang-rt-dev gdb busybox-static g++ jq procps util-linux curl
 	python3 python3-jsonschema python3-yaml
-	liblua5.4-dev libsqlite3-dev libzstd-dev nettle-dev musl-tools dpkg-dev tcl)
+	liblua5.4-dev libsqlite3-dev libzstd-dev nettle-dev musl-tools dpkg-dev tcl
+	iproute2 iputils-ping ethtool tcpdump netcat-openbsd iperf3 wrk redis-tools)
 amdv=(qemu-system-x86 cpio kmod xz-utils busybox-static)
-bench=(runc jq procps)
+bench=(runc jq procps iproute2 iputils-ping wrk iperf3)
 # No clang-tidy: it wants a compilation database and its checks overlap with cppcheck and gcc -Wall.
 lint=(clang-format shellcheck cppcheck)
 

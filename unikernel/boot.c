@@ -36,8 +36,10 @@ static uint64_t park(void)
 _Noreturn void uk_boot(uint64_t tsc)
 {
 	uk_devices_start();
-	if (UK_NOXS->flags & NOXS_FLAG_PARK)
+	if (UK_NOXS->flags & NOXS_FLAG_PARK) {
 		tsc = park();
+		uk_devices_start(); /* net devices that came with the program */
+	}
 	UK_CONTROL->stats.boot_tsc = tsc;
 	uk_clock_start();
 	uk_vfs_init();

@@ -63,6 +63,11 @@ size_t uk_console_avail(void)
 	return used(NOXS_STDIN);
 }
 
+uint32_t uk_console_stamp(void)
+{
+	return __atomic_load_n(&console->ring[NOXS_STDIN].tail, __ATOMIC_RELAXED);
+}
+
 /* Rings for one stream, if it was asked for since the last time and nobody has looked. */
 static void ring_doorbell(int stream)
 {

@@ -6,6 +6,7 @@
  * what this kernel takes of it is written into the device's control block.
  */
 #include "device.h"
+#include "net/net.h"
 
 void uk_devices_start(void)
 {
@@ -23,12 +24,15 @@ void uk_devices_start(void)
 			uk_console_start(d);
 		else if (d->type == NOXS_DEV_POWER && !UK_CONTROL->power.front.state)
 			uk_power_start(d);
+		else if (d->type == NOXS_DEV_NET)
+			uk_net_device_start(d);
 	}
 }
 
 void uk_device_ready(const struct noxs_device *d, struct noxs_front *front, uint64_t known)
 {
-	/* Where the control blocks are was settled when the kernel was linked (entry.S too). */
+	/* Where the control blocks are was settled when the kernel was linked (entry.S too), or
+	 * by the device's window. */
 	if (d->control != (uint64_t)front)
 		uk_panic("device %u has its control block at 0x%lx, not 0x%lx", d->type, d->control,
 			 (uint64_t)front);

@@ -10,6 +10,8 @@ long uk_file_rw(struct uk_file *f, bool write, const struct iovec *iov, size_t n
 	uint64_t own = f->pos;
 	long done = 0;
 
+	if (f->ops->vector && n > 1)
+		return f->ops->vector(f, write, iov, n, flags);
 	if (!pos)
 		pos = &own;
 	if (write && flags & O_APPEND && f->ops->seekable)

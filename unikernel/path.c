@@ -201,6 +201,8 @@ static long open_again(struct uk_file *of, uint32_t flags, bool cloexec)
 
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
+	if (of->ops != &uk_console_ops && uk_pipe_size(of) < 0)
+		return -ENXIO; /* a socket, an eventfd */
 	flags &= flags & O_PATH ? OPEN_PATH : OPEN_KEPT;
 	file = of->ops == &uk_console_ops ? uk_console_reopen(of, flags)
 					  : uk_pipe_reopen(of, flags);

@@ -14,6 +14,9 @@
 
 #include "vfs.h"
 
+#define EVENTS_IN  (POLLIN | POLLRDNORM)
+#define EVENTS_OUT (POLLOUT | POLLWRNORM)
+
 #define PIPE_BYTES     0x10000u  /* F_GETPIPE_SZ of a new pipe */
 #define PIPE_BYTES_MAX 0x100000u /* /proc/sys/fs/pipe-max-size */
 
@@ -22,8 +25,21 @@ struct uk_pipe {
 	uint32_t capacity, limit; /* powers of two; capacity 0: no buffer yet */
 	uint32_t head, used;
 	uint32_t readers, writers; /* open files */
+	struct uk_file *files;     /* those */
 	uint64_t ino;
 };
+
+static bool has_room(const struct uk_pipe *p)
+{
+	return p->limit - p->used >= PIPE_BUF;
+}
+
+/* For who watches an end: readers wait for POLLIN, writers for POLLOUT, both for an end. */
+static void pipe_changed(struct uk_pipe *p, uint32_t events)
+{
+	for (struct uk_file *f = p->files; f; f = f->next)
+		uk_file_ready(f, events);
+}
 
 /* A ring of this capacity, at least what is used: 0 or -ENOMEM. */
 static long pipe_resize(struct uk_pipe *p, uint32_t capacity)
@@ -59,6 +75,7 @@ static long pipe_read(struct uk_file *f, uint64_t user, size_t n, uint64_t off, 
 {
 	struct uk_pipe *p = f->pipe;
 	uint32_t bytes, first;
+	bool had_room;
 
 	if (!n)
 		return 0;
@@ -76,8 +93,11 @@ static long pipe_read(struct uk_file *f, uint64_t user, size_t n, uint64_t off, 
 	if (uk_copy_out(user, p->buffer + p->head, first) ||
 	    uk_copy_out(user + first, p->buffer, bytes - first))
 		return -EFAULT;
+	had_room = has_room(p);
 	p->used -= bytes;
 	p->head = p->used ? (p->head + bytes) & (p->capacity - 1) : 0;
+	if (!had_room && has_room(p))
+		pipe_changed(p, EVENTS_OUT);
 	return bytes;
 }
 
@@ -119,10 +139,15 @@ static long pipe_write(struct uk_file *f, uint64_t user, size_t n, uint64_t off,
 		} else {
 			r = pipe_wait(flags);
 		}
-		if (r < 0)
-			return done ? (long)done : r;
+		if (r < 0) {
+			if (!done)
+				return r;
+			break;
+		}
 		done += (size_t)r;
 	}
+	if (done)
+		pipe_changed(p, EVENTS_IN);
 	return (long)done;
 }
 
@@ -147,13 +172,12 @@ static long pipe_ioctl(struct uk_file *f, uint32_t cmd, uint64_t arg)
 
 static uint32_t read_poll(struct uk_file *f, uint32_t *wait)
 {
-	return (f->pipe->used ? POLLIN | POLLRDNORM : 0) | (f->pipe->writers ? 0 : POLLHUP);
+	return (f->pipe->used ? EVENTS_IN : 0) | (f->pipe->writers ? 0 : POLLHUP);
 }
 
 static uint32_t write_poll(struct uk_file *f, uint32_t *wait)
 {
-	return (f->pipe->limit - f->pipe->used >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0) |
-	       (f->pipe->readers ? 0 : POLLERR);
+	return (has_room(f->pipe) ? EVENTS_OUT : 0) | (f->pipe->readers ? 0 : POLLERR);
 }
 
 static uint32_t both_poll(struct uk_file *f, uint32_t *wait)
@@ -174,8 +198,14 @@ static void pipe_count(struct uk_file *f, uint32_t by)
 static void pipe_release(struct uk_file *f)
 {
 	struct uk_pipe *p = f->pipe;
+	struct uk_file **at = &p->files;
 
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
 	pipe_count(f, UINT32_MAX); /* -1 */
+	if (!p->readers != !p->writers)
+		pipe_changed(p, UINT32_MAX);
 	if (p->readers || p->writers)
 		return;
 	if (p->buffer)
@@ -213,6 +243,8 @@ static struct uk_file *pipe_open(struct uk_pipe *p, uint32_t flags)
 
 	if (f) {
 		f->pipe = p;
+		f->next = p->files;
+		p->files = f;
 		pipe_count(f, 1);
 	}
 	return f;
@@ -268,10 +300,6 @@ long uk_pipe_set_size(struct uk_file *f, uint64_t bytes)
 	if (f->pipe->capacity > limit && pipe_resize(f->pipe, limit))
 		return -ENOMEM;
 	f->pipe->limit = limit;
+	pipe_changed(f->pipe, EVENTS_OUT);
 	return limit;
-}
-
-uint64_t uk_pipe_ino(struct uk_file *f)
-{
-	return f->pipe->ino;
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * poll.c: poll, ppoll, select and pselect6: look at every descriptor, and if none is
- * ready sleep for what can change that: a console ring, the deadline, a signal.
+ * ready sleep for what can change that: a console ring, the network, a timer, the
+ * deadline, a signal.
  *
- * Nothing is queued anywhere: with one thread, no file but the console changes while
- * the program sleeps.
+ * Nothing is queued anywhere: with one thread, no other file changes while the program
+ * sleeps. epoll.c waits in here, too.
  */
 #include <asm/poll.h>
 #include <linux/time_types.h>
 
 #include "vfs.h"
+#include "net/net.h"
 
 #define EVENTS_IN  (POLLIN | POLLRDNORM | POLLRDBAND)
 #define EVENTS_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
@@ -17,27 +19,31 @@
 
 #define NSEC 1000000000ull
 
-/* Which of events hold for fd (POLLERR, POLLHUP and POLLNVAL always); *wait: what to await. */
-static uint32_t fd_events(uint32_t fd, uint32_t events, uint32_t *wait)
+uint32_t uk_file_events(struct uk_file *f, uint32_t events, uint32_t *wait)
 {
-	struct uk_file *f = uk_fd_io(fd);
-	uint32_t can_change = 0, ready;
+	uint32_t can_change = 0;
+	uint32_t ready = f->ops->poll ? f->ops->poll(f, &can_change) : FILE_READY;
 
-	if (!f)
-		return POLLNVAL;
-	ready = f->ops->poll ? f->ops->poll(f, &can_change) : FILE_READY;
-	/* Only for what was asked: a terminal has room for output nearly always. */
+	/* Only for what was asked: a terminal has room for output nearly always. The net may
+	 * change a socket either way. */
 	if (!(events & EVENTS_IN))
 		can_change &= ~(uint32_t)NOXS_EV_STDIN;
 	if (!(events & EVENTS_OUT))
-		can_change &= NOXS_EV_STDIN;
+		can_change &= ~(uint32_t)(NOXS_EV_STDOUT | NOXS_EV_STDERR);
 	*wait |= can_change;
 	return ready & (events | POLLERR | POLLHUP);
 }
 
+static uint32_t fd_events(uint32_t fd, uint32_t events, uint32_t *wait)
+{
+	struct uk_file *f = uk_fd_io(fd);
+
+	return f ? uk_file_events(f, events, wait) : POLLNVAL;
+}
+
 /* ---- deadlines ---- */
 
-static uint64_t deadline_in(uint64_t ns)
+uint64_t uk_deadline_in(uint64_t ns)
 {
 	uint64_t deadline;
 
@@ -62,8 +68,13 @@ static long deadline_copy(uint64_t user, uint64_t per_sec, uint64_t *deadline)
 		return -EINVAL;
 	if (!__builtin_mul_overflow((uint64_t)t[0], NSEC, &ns) &&
 	    !__builtin_add_overflow(ns, (uint64_t)t[1] * (NSEC / per_sec), &ns))
-		*deadline = deadline_in(ns);
+		*deadline = uk_deadline_in(ns);
 	return 0;
+}
+
+long uk_deadline_copy(uint64_t user, uint64_t *deadline)
+{
+	return deadline_copy(user, NSEC, deadline);
 }
 
 /* Linux writes the time that was left; no fault is reported for it. */
@@ -83,20 +94,41 @@ static void left_out(uint64_t user, uint64_t per_sec, uint64_t deadline)
 
 /* ---- the loop ---- */
 
-/* Counts what is ready, notes it in what, and says what to wait for. Count or -errno. */
-typedef long scan_fn(void *what, uint32_t *wait);
+/* A program that asks time and again without waiting: the monitor is not asked more often. */
+#define ASK_EVERY_NS 50000
 
-static long wait_ready(scan_fn *scan, void *what, uint64_t deadline)
+/* Is it worth an exit that a call which may not wait finds out what the monitor has? */
+static bool worth_asking(uint32_t wait)
+{
+	static uint64_t last_ns;
+	uint64_t now;
+
+	/* Its wait makes the monitor look at all it has, so the console needs no exception. */
+	if (!(wait & NOXS_EV_NET_ALL))
+		return wait;
+	now = uk_monotonic_ns();
+	if (now - last_ns < ASK_EVERY_NS)
+		return false;
+	last_ns = now;
+	return true;
+}
+
+static long wait_ready(uk_scan_fn *scan, void *what, uint64_t deadline)
 {
 	bool last = false;
 
+	if (uk_net_live)
+		uk_net_service();
 	for (;;) {
 		uint32_t wait = 0;
-		long n = scan(what, &wait);
+		long n;
 
+		if (uk_timerfd_next != NOXS_FOREVER)
+			uk_timerfd_run();
+		n = scan(what, &wait);
 		if (n || last)
 			return n;
-		if (!deadline && !wait)
+		if (!deadline && !worth_asking(wait))
 			return uk_signal_poll() ? -EINTR : 0;
 		n = uk_wait(wait ? wait : NOXS_EV_POWER, deadline);
 		if (n < 0)
@@ -105,9 +137,8 @@ static long wait_ready(scan_fn *scan, void *what, uint64_t deadline)
 	}
 }
 
-/* With the signal mask that ppoll and pselect6 bring; set_user 0: none. */
-static long wait_masked(scan_fn *scan, void *what, uint64_t deadline, uint64_t set_user,
-			size_t set_size)
+long uk_poll_wait(uk_scan_fn *scan, void *what, uint64_t deadline, uint64_t set_user,
+		  size_t set_size)
 {
 	uint64_t old;
 	long r = set_user ? uk_sigmask_swap(set_user, set_size, &old) : 0;
@@ -143,6 +174,24 @@ static long poll_scan(void *what, uint32_t *wait)
 	return count;
 }
 
+/* Room for n: the one there was, for a program asks for as many each time. */
+static struct pollfd *poll_room(uint32_t n)
+{
+	static struct pollfd *room;
+	static uint32_t size;
+	struct pollfd *more;
+
+	if (n <= size)
+		return room;
+	more = uk_alloc(n * sizeof(*more));
+	if (more) {
+		uk_free(room);
+		room = more;
+		size = n;
+	}
+	return more;
+}
+
 static long poll_fds(uint64_t user, uint32_t n, uint64_t deadline, uint64_t set_user,
 		     size_t set_size)
 {
@@ -153,16 +202,14 @@ static long poll_fds(uint64_t user, uint32_t n, uint64_t deadline, uint64_t set_
 	if (n > uk_fds.limit)
 		return -EINVAL;
 	if (n > uk_countof(few))
-		set.fds = uk_alloc(n * sizeof(*set.fds));
+		set.fds = poll_room(n);
 	if (!set.fds)
 		return -ENOMEM;
 	r = uk_copy_in(set.fds, user, n * sizeof(*set.fds));
 	if (!r)
-		r = wait_masked(poll_scan, &set, deadline, set_user, set_size);
+		r = uk_poll_wait(poll_scan, &set, deadline, set_user, set_size);
 	if (r >= 0 && uk_copy_out(user, set.fds, n * sizeof(*set.fds)))
 		r = -EFAULT;
-	if (set.fds != few)
-		uk_free(set.fds);
 	return r;
 }
 
@@ -170,8 +217,8 @@ UK_SYSCALL(poll)
 {
 	int ms = (int)c;
 
-	return poll_fds(a, (uint32_t)b, ms < 0 ? NOXS_FOREVER : deadline_in((uint64_t)ms * 1000000),
-			0, 0);
+	return poll_fds(a, (uint32_t)b,
+			ms < 0 ? NOXS_FOREVER : uk_deadline_in((uint64_t)ms * 1000000), 0, 0);
 }
 
 UK_SYSCALL(ppoll)
@@ -257,7 +304,7 @@ static long select_fds(int n, const uint64_t user[SELECT_SETS], uint64_t deadlin
 		if (set.n % 64)
 			set.ask[i][set.n / 64] &= (1ull << set.n % 64) - 1;
 	}
-	r = wait_masked(select_scan, &set, deadline, set_user, set_size);
+	r = uk_poll_wait(select_scan, &set, deadline, set_user, set_size);
 	for (int i = 0; i < SELECT_SETS && r >= 0; i++)
 		if (user[i] && uk_copy_out(user[i], set.answer[i], bytes))
 			r = -EFAULT;

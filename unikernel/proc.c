@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * proc.c: files whose text is made when they are read: /proc, /sys, and /etc's first ones.
+ * proc.c: files whose text is made when they are read: /proc and /sys.
  *
  * A text is made as a whole when it is read from the start, and what follows is read
  * from that copy: so a reader never sees half of one state and half of another.
  */
 #include <linux/fs.h>
 
+#include "net/if.h"
 #include "vfs.h"
 
 #define ARG_BYTES_MAX 0x200000 /* what argv or the environment may have: ARG_MAX */
 
 /* ---- generated text ---- */
+
+const struct uk_node *uk_text_node;
 
 static long text_make(struct uk_file *f)
 {
@@ -22,6 +25,7 @@ static long text_make(struct uk_file *f)
 		text = uk_alloc(size);
 		if (!text)
 			return -ENOMEM;
+		uk_text_node = f->node;
 		n = f->node->text(text, size);
 		if (n < size)
 			break;
@@ -72,12 +76,7 @@ static const struct uk_file_ops text_ops = {
 	.lseek = text_lseek,
 };
 
-struct text {
-	const char *name;
-	size_t (*make)(char *buf, size_t size);
-};
-
-static void add_texts(struct uk_node *dir, const struct text *text, size_t n)
+void uk_text_add(struct uk_node *dir, const struct uk_text *text, size_t n)
 {
 	for (size_t i = 0; dir && i < n; i++) {
 		struct uk_node *node = uk_make_file(dir, text[i].name, S_IFREG | 0444, &text_ops);
@@ -228,7 +227,7 @@ static void fd_fill(struct uk_node *dir)
 
 static void self_fill(struct uk_node *dir)
 {
-	static const struct text texts[] = {
+	static const struct uk_text texts[] = {
 		{"maps", uk_mm_maps},  {"cmdline", make_cmdline}, {"environ", make_environ},
 		{"comm", make_comm},   {"status", make_status},   {"stat", make_self_stat},
 		{"statm", make_statm}, {"limits", make_limits},
@@ -236,13 +235,14 @@ static void self_fill(struct uk_node *dir)
 	struct uk_node *link;
 
 	dir->dir.fill = NULL;
-	add_texts(dir, texts, uk_countof(texts));
+	uk_text_add(dir, texts, uk_countof(texts));
 	uk_make_link(dir, "exe", UK_NOXS->exe);
 	uk_make_link(dir, "root", "/");
 	link = uk_make_link(dir, "cwd", "");
 	if (link)
 		link->link.magic = UK_LINK_CWD;
 	uk_make_dir(dir, "fd", 0500, fd_fill);
+	uk_make_dir(dir, "net", 0555, net_proc_fill);
 }
 
 /* ---- the machine ---- */
@@ -357,27 +357,28 @@ static size_t make_pid_max(char *buf, size_t size)
 
 static void sysctl_fill(struct uk_node *dir)
 {
-	static const struct text kernel[] = {
+	static const struct uk_text kernel[] = {
 		{"osrelease", make_osrelease},
 		{"ostype", make_ostype},
 		{"hostname", make_hostname},
 		{"pid_max", make_pid_max},
 	};
-	static const struct text random[] = {{"boot_id", make_boot_id}, {"uuid", make_uuid}};
-	static const struct text vm[] = {{"overcommit_memory", make_zero}};
+	static const struct uk_text random[] = {{"boot_id", make_boot_id}, {"uuid", make_uuid}};
+	static const struct uk_text vm[] = {{"overcommit_memory", make_zero}};
 	struct uk_node *sub;
 
 	dir->dir.fill = NULL;
 	sub = uk_make_dir(dir, "kernel", 0555, NULL);
-	add_texts(sub, kernel, uk_countof(kernel));
+	uk_text_add(sub, kernel, uk_countof(kernel));
 	if (sub)
-		add_texts(uk_make_dir(sub, "random", 0555, NULL), random, uk_countof(random));
-	add_texts(uk_make_dir(dir, "vm", 0555, NULL), vm, uk_countof(vm));
+		uk_text_add(uk_make_dir(sub, "random", 0555, NULL), random, uk_countof(random));
+	uk_text_add(uk_make_dir(dir, "vm", 0555, NULL), vm, uk_countof(vm));
+	uk_make_dir(dir, "net", 0555, net_sysctl_fill);
 }
 
 void uk_proc_fill(struct uk_node *dir)
 {
-	static const struct text texts[] = {
+	static const struct uk_text texts[] = {
 		{"meminfo", make_meminfo}, {"cpuinfo", make_cpuinfo},
 		{"uptime", make_uptime},   {"stat", make_stat},
 		{"version", make_version}, {"loadavg", make_loadavg},
@@ -386,49 +387,25 @@ void uk_proc_fill(struct uk_node *dir)
 	char pid[12];
 
 	dir->dir.fill = NULL;
-	add_texts(dir, texts, uk_countof(texts));
+	uk_text_add(dir, texts, uk_countof(texts));
 	uk_snprintf(pid, sizeof(pid), "%u", UK_NOXS->pid);
 	uk_make_link(dir, "self", pid);
+	uk_make_link(dir, "net", "self/net");
 	uk_make_dir(dir, pid, 0555, self_fill);
 	uk_make_dir(dir, "sys", 0555, sysctl_fill);
 }
 
 void uk_sys_fill(struct uk_node *dir)
 {
-	static const struct text texts[] = {{"online", make_zero}, {"possible", make_zero}};
+	static const struct uk_text texts[] = {{"online", make_zero}, {"possible", make_zero}};
 	static const char *const path[] = {"devices", "system", "cpu"};
+	struct uk_node *class;
 
 	dir->dir.fill = NULL;
+	class = uk_make_dir(dir, "class", 0555, NULL);
+	if (class)
+		uk_make_dir(class, "net", 0555, net_class_fill);
 	for (size_t i = 0; dir && i < uk_countof(path); i++)
 		dir = uk_make_dir(dir, path[i], 0555, NULL);
-	add_texts(dir, texts, uk_countof(texts));
-}
-
-/* ---- /etc: ordinary files, which the program may change ---- */
-
-void uk_etc_fill(struct uk_node *dir)
-{
-	char hosts[128];
-	const struct {
-		const char *name, *text;
-	} file[] = {
-		{"passwd", "root:x:0:0:root:/root:/bin/sh\n"
-			   "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"},
-		{"group", "root:x:0:\nnogroup:x:65534:\n"},
-		{"hostname", UK_NOXS->hostname},
-		{"hosts", hosts},
-		{"resolv.conf", ""},
-		{"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
-	};
-
-	dir->dir.fill = NULL;
-	uk_snprintf(hosts, sizeof(hosts), "127.0.0.1\tlocalhost\n127.0.1.1\t%s\n",
-		    UK_NOXS->hostname);
-	for (size_t i = 0; i < uk_countof(file); i++) {
-		struct uk_node *node =
-			uk_make_file(dir, file[i].name, S_IFREG | 0644, &uk_ramfs_ops);
-
-		if (node && file[i].text[0])
-			uk_ramfs_fill(node, file[i].text, strlen(file[i].text));
-	}
+	uk_text_add(dir, texts, uk_countof(texts));
 }

@@ -11,6 +11,7 @@
 #include <asm/unistd.h>
 
 #include "device.h"
+#include "net/net.h"
 #include "signal.h"
 
 #define BIT(sig)    (1ull << ((sig)-1))
@@ -66,7 +67,7 @@ bool uk_signal_poll(void)
 
 	if (__builtin_expect(__atomic_load_n(&power->request, __ATOMIC_RELAXED) != power->ack, 0))
 		uk_power_take();
-	if (__builtin_expect(power->timer_ns != 0, 0) && uk_timer_expired())
+	if (__builtin_expect(uk_timer_at != 0, 0) && uk_timer_expired())
 		raise_info(SIGALRM, SI_KERNEL, 0);
 	if (pending & waited)
 		return true;
@@ -133,6 +134,13 @@ static void handle(struct uk_frame *f, int sig, const struct siginfo *info, uint
 		act->handler = (uint64_t)SIG_DFL;
 }
 
+static bool no_restart;
+
+void uk_signal_no_restart(void)
+{
+	no_restart = true;
+}
+
 /*
  * A call that a signal interrupted starts again when the handler asks for that: rcx and
  * rip are set as a rewritten call site would have them.
@@ -140,8 +148,10 @@ static void handle(struct uk_frame *f, int sig, const struct siginfo *info, uint
 static void restart_call(struct uk_frame *f, int sig)
 {
 	uint64_t nr = f->error;
+	bool final = no_restart;
 
-	if (f->how > 1 || (long)f->rax != -EINTR || !(actions[sig].flags & SA_RESTART))
+	no_restart = false;
+	if (final || f->how > 1 || (long)f->rax != -EINTR || !(actions[sig].flags & SA_RESTART))
 		return;
 	switch (nr) {
 	case __NR_futex: /* with a time-out it would wait for all of it again */
@@ -156,6 +166,15 @@ static void restart_call(struct uk_frame *f, int sig)
 	case __NR_pwritev2:
 	case __NR_sendfile:
 	case __NR_ioctl:
+	case __NR_accept:
+	case __NR_accept4:
+	case __NR_connect:
+	case __NR_sendto:
+	case __NR_sendmsg:
+	case __NR_sendmmsg:
+	case __NR_recvfrom:
+	case __NR_recvmsg:
+	case __NR_recvmmsg:
 		break;
 	default:
 		return;
@@ -213,6 +232,8 @@ void uk_signal_fault(struct uk_frame *f, int sig, int code, uint64_t address, ui
 void uk_preempted(struct uk_frame *f)
 {
 	uk_frame = f;
+	if (uk_net_live)
+		uk_net_tick();
 	if (uk_signal_poll())
 		uk_signal_deliver(f);
 }

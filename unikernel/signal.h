@@ -44,6 +44,9 @@ void uk_sigmask_restore(uint64_t old, bool interrupted);
 
 /* Earliest expiry of a timer (monotonic ns), or NOXS_FOREVER. */
 uint64_t uk_timer_next(void);
+extern uint64_t uk_timer_at; /* ITIMER_REAL's next expiry (monotonic ns); 0: not armed */
+/* wait.c wants the program preempted then, for the network; 0: not. */
+void uk_timer_tick_at(uint64_t ns);
 /* Is it SIGALRM's time? Rearms a periodic timer. */
 bool uk_timer_expired(void);
 

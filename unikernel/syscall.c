@@ -3,6 +3,7 @@
 #include <asm/errno.h>
 
 #include "arch.h"
+#include "net/net.h"
 #include "signal.h"
 #include "strace.h"
 
@@ -52,6 +53,8 @@ int uk_syscall(struct uk_frame *f)
 		uk_strace_exit(f, ret);
 	if (__builtin_expect(uk_console_written, 0))
 		uk_console_tell();
+	if (__builtin_expect(uk_net_unsent, 0))
+		net_flush_late();
 	f->rax = (uint64_t)ret;
 	/* After rt_sigreturn rax is the interrupted code's, which signal.c returned here. */
 	return __builtin_expect(uk_signal_poll() || uk_frame_full || uk_mask_pending, 0)

@@ -104,6 +104,47 @@ UK_CALL(271, ppoll, "pupp")
 UK_CALL(23, select, "dpppp")
 UK_CALL(270, pselect6, "dppppp")
 
+/* net/socket.c */
+UK_CALL(41, socket, "ddd")
+UK_CALL(53, socketpair, "dddp")
+UK_CALL(49, bind, "fpu")
+UK_CALL(50, listen, "fd")
+UK_CALL(42, connect, "fpu")
+UK_CALL(43, accept, "fpp")
+UK_CALL(288, accept4, "fppx")
+UK_CALL(48, shutdown, "fd")
+UK_CALL(51, getsockname, "fpp")
+UK_CALL(52, getpeername, "fpp")
+
+/* net/sockmsg.c */
+UK_CALL(44, sendto, "fbuxpu")
+UK_CALL(45, recvfrom, "fpuxpp")
+UK_CALL(46, sendmsg, "fpx")
+UK_CALL(47, recvmsg, "fpx")
+UK_CALL(307, sendmmsg, "fpux")
+UK_CALL(299, recvmmsg, "fpuxp")
+
+/* net/sockopt.c */
+UK_CALL(54, setsockopt, "fddpu")
+UK_CALL(55, getsockopt, "fddpp")
+
+/* epoll.c */
+UK_CALL(213, epoll_create, "d")
+UK_CALL(291, epoll_create1, "x")
+UK_CALL(233, epoll_ctl, "fdfp")
+UK_CALL(232, epoll_wait, "fpdd")
+UK_CALL(281, epoll_pwait, "fpddpu")
+UK_CALL(441, epoll_pwait2, "fpdppu")
+
+/* eventfd.c */
+UK_CALL(284, eventfd, "u")
+UK_CALL(290, eventfd2, "ux")
+
+/* timerfd.c */
+UK_CALL(283, timerfd_create, "dx")
+UK_CALL(286, timerfd_settime, "fxpp")
+UK_CALL(287, timerfd_gettime, "fp")
+
 /* mmap.c: the address space */
 UK_CALL(9, mmap, "pudxfu")
 UK_CALL(11, munmap, "pu")

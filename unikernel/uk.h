@@ -90,6 +90,7 @@ bool uk_console_eof(void);
 bool uk_console_failed(int stream);                /* a write would be told why */
 size_t uk_console_room(int stream);                /* bytes that a write would take now */
 size_t uk_console_avail(void);                     /* bytes that a read would give now */
+uint32_t uk_console_stamp(void);                   /* other than before: input has come */
 void uk_console_print(const char *text, size_t n); /* kernel text to stderr; waits for room */
 /* Streams written to since uk_console_tell (bit per stream), which rings for them where the
  * monitor asked for that: once a system call, so that what writev writes arrives in one piece. */

@@ -61,6 +61,8 @@ void uk_file_put(struct uk_file *f)
 {
 	if (--f->refs)
 		return;
+	if (f->watches)
+		uk_watches_closed(f);
 	if (f->ops->release)
 		f->ops->release(f);
 	if (f->node)
@@ -73,7 +75,22 @@ long uk_file_stat(struct uk_file *f, struct statx *st)
 {
 	if (f->ops->stat)
 		return f->ops->stat(f, st);
-	uk_node_stat(f->node, st);
+	if (f->node) {
+		uk_node_stat(f->node, st);
+		return 0;
+	}
+	/* All anonymous inodes are one, and of no type. */
+	st->stx_mode = 0600;
+	st->stx_nlink = 1;
+	st->stx_uid = st->stx_gid = 0;
+	st->stx_ino = UK_INO_ANON;
+	st->stx_dev_minor = UK_FS_PIPE;
+	st->stx_blksize = NOXS_PAGE;
+	return 0;
+}
+
+long uk_lseek_nothing(struct uk_file *f, int64_t off, int whence)
+{
 	return 0;
 }
 
@@ -87,8 +104,16 @@ size_t uk_file_link(struct uk_file *f, char *buf, size_t size)
 			return (size_t)n;
 		return (size_t)uk_snprintf(buf, size, "(unreachable)");
 	}
-	if (f->ops != &uk_console_ops)
-		return (size_t)uk_snprintf(buf, size, "pipe:[%lu]", uk_pipe_ino(f));
+	if (f->ops->anon)
+		return (size_t)uk_snprintf(buf, size, "%s", f->ops->anon);
+	if (f->ops != &uk_console_ops) {
+		struct statx st = {0};
+
+		uk_file_stat(f, &st);
+		return (size_t)uk_snprintf(buf, size, "%s:[%lu]",
+					   (st.stx_mode & S_IFMT) == S_IFSOCK ? "socket" : "pipe",
+					   (uint64_t)st.stx_ino);
+	}
 	if (UK_NOXS->stream[f->stream].flags & NOXS_STREAM_TTY)
 		return (size_t)uk_snprintf(buf, size, "/dev/tty");
 	return (size_t)uk_snprintf(buf, size, "console:[%d]", f->stream);

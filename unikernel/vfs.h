@@ -37,7 +37,8 @@
 /* st_dev of the file systems. */
 enum uk_fs { UK_FS_RAM = 1, UK_FS_PROC, UK_FS_SYS, UK_FS_PIPE };
 
-#define UK_INO_TTY 5 /* /dev/tty, and a console stream that is one: ttyname() compares */
+#define UK_INO_ANON 9 /* eventfd, timerfd, epoll */
+#define UK_INO_TTY  5 /* /dev/tty, and a console stream that is one: ttyname() compares */
 
 struct uk_file;
 struct uk_node;
@@ -55,12 +56,20 @@ struct uk_file_ops {
 	void (*release)(struct uk_file *f); /* nothing */
 	long (*read)(struct uk_file *f, uint64_t user, size_t n, uint64_t off, uint32_t flags);
 	long (*write)(struct uk_file *f, uint64_t user, size_t n, uint64_t off, uint32_t flags);
+	/* All of the iovecs at once, where their borders must not show; NULL: one after the other */
+	long (*vector)(struct uk_file *f, bool write, const struct iovec *iov, size_t n,
+		       uint32_t flags);
 	long (*lseek)(struct uk_file *f, int64_t off, int whence);    /* ESPIPE */
 	long (*stat)(struct uk_file *f, struct statx *st);            /* the node's */
 	long (*getdents)(struct uk_file *f, uint64_t user, size_t n); /* ENOTDIR */
 	long (*ioctl)(struct uk_file *f, uint32_t cmd, uint64_t arg); /* ENOTTY */
-	/* POLL* that hold now; *wait gets the enum noxs_event that can change them. */
+	/*
+	 * POLL* that hold now; *wait gets the enum noxs_event that can change them. What changes by
+	 * what the program or the network does (pipe, socket, eventfd, ...) calls uk_file_changed.
+	 */
 	uint32_t (*poll)(struct uk_file *f, uint32_t *wait); /* readable and writable */
+	/* What has neither a node nor a stat of its own: "anon_inode:[eventfd]", ... */
+	const char *anon;
 };
 
 struct uk_file {
@@ -69,11 +78,17 @@ struct uk_file {
 	uint32_t refs;        /* descriptors that name it */
 	uint32_t flags;       /* O_ACCMODE and the status flags */
 	uint64_t pos;
+	struct uk_watch *watches; /* epoll.c: who wants to know of it */
 	union {
-		int stream;           /* console: enum noxs_stream */
-		struct uk_pipe *pipe; /* pipe */
-		uint32_t dir_end;     /* directory: slots there were when reading began */
-		struct {              /* generated text */
+		int stream;        /* console: enum noxs_stream */
+		struct sock *sock; /* net/socket.c */
+		void *own;         /* what only its ops know */
+		struct {           /* pipe */
+			struct uk_pipe *pipe;
+			struct uk_file *next; /* open on it */
+		};
+		uint32_t dir_end; /* directory: slots there were when reading began */
+		struct {          /* generated text */
 			char *text;
 			size_t length;
 		};
@@ -135,6 +150,7 @@ struct uk_node {
 			int fd;
 		} link;
 		size_t (*text)(char *buf, size_t size); /* generated; as snprintf */
+		struct sock *bound;                     /* S_IFSOCK: net/unix.c; NULL: none */
 	};
 };
 
@@ -218,6 +234,7 @@ void uk_fd_set_cloexec(uint32_t fd, bool on);
 struct uk_file *uk_file_new(const struct uk_file_ops *ops, uint32_t flags); /* one ref */
 void uk_file_put(struct uk_file *f);
 long uk_file_stat(struct uk_file *f, struct statx *st);
+long uk_lseek_nothing(struct uk_file *f, int64_t off, int whence); /* of anonymous inodes: 0 */
 /* Text of the link /proc/self/fd/N: its length. */
 size_t uk_file_link(struct uk_file *f, char *buf, size_t size);
 
@@ -277,6 +294,15 @@ struct uk_file *uk_console_reopen(struct uk_file *of, uint32_t flags);
 /* ---- proc.c ---- */
 void uk_proc_fill(struct uk_node *dir);
 void uk_sys_fill(struct uk_node *dir);
+/* Files whose text is made when they are read, into buf: its length, as snprintf. */
+struct uk_text {
+	const char *name;
+	size_t (*make)(char *buf, size_t size);
+};
+void uk_text_add(struct uk_node *dir, const struct uk_text *text, size_t n);
+extern const struct uk_node *uk_text_node; /* whose text is being made */
+
+/* ---- etc.c ---- */
 void uk_etc_fill(struct uk_node *dir);
 
 /* ---- pipe.c ---- */
@@ -284,12 +310,49 @@ long uk_pipe_pair(struct uk_file *end[2], uint32_t flags); /* 0 or -ENOMEM, -EIN
 struct uk_file *uk_pipe_reopen(struct uk_file *of, uint32_t flags);
 long uk_pipe_size(struct uk_file *f);
 long uk_pipe_set_size(struct uk_file *f, uint64_t bytes);
-uint64_t uk_pipe_ino(struct uk_file *f);
+
+/* ---- epoll.c ---- */
+/*
+ * Something has happened to f that may make a poll ready (data came, room came, it was closed
+ * on the other side): epoll's lists are told. Called once per event, for edge-triggering, also
+ * where the POLL* held already. With uk_file_ready only those are told that asked for one of
+ * events: what came is then no edge for who waits for room.
+ */
+void uk_watches_changed(struct uk_file *f, uint32_t events);
+void uk_watches_closed(struct uk_file *f); /* its last descriptor is gone: vfs.c */
+static inline void uk_file_ready(struct uk_file *f, uint32_t events)
+{
+	if (f && f->watches)
+		uk_watches_changed(f, events);
+}
+static inline void uk_file_changed(struct uk_file *f)
+{
+	uk_file_ready(f, UINT32_MAX);
+}
+
+/* ---- poll.c ---- */
+/* POLL* of events that hold (POLLERR and POLLHUP always), *wait what to await. */
+uint32_t uk_file_events(struct uk_file *f, uint32_t events, uint32_t *wait);
+/* Counts what is ready, notes it in what, and says what to wait for. Count or -errno. */
+typedef long uk_scan_fn(void *what, uint32_t *wait);
+/* Until something is ready or the deadline (0: not at all, NOXS_FOREVER) has passed: count,
+ * or -errno. set_user: the signal mask meanwhile, as ppoll has it; 0: none. */
+long uk_poll_wait(uk_scan_fn *scan, void *what, uint64_t deadline, uint64_t set_user,
+		  size_t set_size);
+/* Deadline in ns from now (0: none); of a struct timespec of the program (0: never): 0,
+ * -EFAULT or -EINVAL. */
+uint64_t uk_deadline_in(uint64_t ns);
+long uk_deadline_copy(uint64_t user, uint64_t *deadline);
+
+/* ---- timerfd.c ---- */
+extern uint64_t uk_timerfd_next; /* not before this is one due; NOXS_FOREVER: none */
+void uk_timerfd_run(void);       /* tells who watches those that are */
 
 /* ---- signal.c: what poll needs (as in signal.h, which needs more than files may see) ---- */
 bool uk_signal_poll(void);
 long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old);
 void uk_sigmask_restore(uint64_t old, bool interrupted);
+void uk_signal_no_restart(void); /* the -EINTR that this call returns is final: SA_RESTART or not */
 
 /* ---- mmap.c: sendfile's buffer is given back with it ---- */
 uk_syscall_fn sys_munmap;

@@ -1,26 +1,87 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wait.c: nothing to do: the WAIT exit, and what may cut it short (timers, requests). */
+/*
+ * wait.c: nothing to do: the WAIT exit, and what may cut it short (timers, requests, frames).
+ *
+ * Whatever the program waits for, the network goes on meanwhile: frames that come are taken
+ * and answered, and TCP's timers run.
+ */
 #include <asm/errno.h>
 
 #include "arch.h"
+#include "net/net.h"
 #include "signal.h"
+
+#define TICK_NS 10000000ull /* a computing program leaves the network alone for that long */
+
+/* Sleeps until one of events or the deadline. Returns what the monitor says is ready. */
+static uint32_t sleep_once(uint32_t events, uint64_t deadline_ns)
+{
+	struct noxs_wait *wait = &UK_CONTROL->wait;
+	uint64_t start = uk_monotonic_ns();
+	uint32_t ready;
+
+	wait->events = events | NOXS_EV_POWER;
+	wait->deadline_ns = deadline_ns;
+	wait->ready = 0;
+	uk_doorbell(NOXS_DB_WAIT, 0);
+	ready = wait->ready; /* a suspended guest waits again, with the same record */
+	uk_slept(uk_monotonic_ns() - start);
+	return ready;
+}
+
+void uk_net_tick(void)
+{
+	uk_net_service();
+	if (uk_net_unsent)
+		net_flush();
+	uk_timer_tick_at(uk_net_ndevs ? uk_monotonic_ns() + TICK_NS : 0);
+}
+
+/* As uk_wait, with a network: who waits for it (NOXS_EV_NET) is told when something has
+ * happened there; others are not disturbed. */
+static long wait_with_net(uint32_t events, uint64_t deadline_ns)
+{
+	uint32_t devices = 0, ready = 0;
+
+	for (uint32_t i = 0; i < uk_net_ndevs; i++)
+		devices |= NOXS_EV_NET(uk_net_dev[i].id);
+	for (;;) {
+		uint64_t until;
+		bool news;
+
+		if (uk_signal_poll())
+			return -EINTR;
+		until = uk_min(deadline_ns, uk_timer_next());
+		news = uk_net_service();
+		if (!news) {
+			net_waiting();
+			ready = sleep_once((events & ~NOXS_EV_NET_ALL) | devices,
+					   uk_min(until, uk_net_deadline()));
+			if (uk_signal_poll())
+				return -EINTR;
+			news = uk_net_service();
+		}
+		if (uk_net_ndevs)
+			uk_timer_tick_at(uk_monotonic_ns() + TICK_NS);
+		ready &= events & ~(NOXS_EV_NET_ALL | NOXS_EV_POWER);
+		if (news)
+			ready |= events & NOXS_EV_NET_ALL;
+		if (ready || uk_monotonic_ns() >= until)
+			return (long)ready;
+	}
+}
 
 long uk_wait(uint32_t events, uint64_t deadline_ns)
 {
-	struct noxs_wait *wait = &UK_CONTROL->wait;
-
+	/* A device answers pings, whether the program has sockets or not. */
+	if (uk_net_live || (uk_net_ndevs && !net_stack_start()))
+		return wait_with_net(events, deadline_ns);
 	for (;;) {
-		uint64_t start = uk_monotonic_ns();
 		uint32_t ready;
 
 		if (uk_signal_poll())
 			return -EINTR;
-		wait->events = events | NOXS_EV_POWER;
-		wait->deadline_ns = uk_min(deadline_ns, uk_timer_next());
-		wait->ready = 0;
-		uk_doorbell(NOXS_DB_WAIT, 0);
-		ready = wait->ready; /* a suspended guest waits again, with the same record */
-		uk_slept(uk_monotonic_ns() - start);
+		ready = sleep_once(events, uk_min(deadline_ns, uk_timer_next()));
 		if (uk_signal_poll())
 			return -EINTR;
 		/* A request that was nothing to the program does not end its wait. */

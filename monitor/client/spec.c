@@ -65,6 +65,20 @@ int spec_string(struct spec *s, const char *member, const char *text, struct err
 	return 0;
 }
 
+int spec_append(struct spec *s, const char *member, const char *text, struct err *err)
+{
+	json_t *string = utf8(text, text, err), *list = json_object_get(s->request, member);
+
+	if (!string)
+		return -EILSEQ;
+	if (!list) {
+		set(s, s->request, member, json_array());
+		list = json_object_get(s->request, member);
+	}
+	s->failed |= json_array_append_new(list, string) != 0;
+	return 0;
+}
+
 void spec_flag(struct spec *s, const char *member)
 {
 	set(s, s->request, member, json_true());

@@ -24,6 +24,8 @@ int spec_memory(struct spec *s, const char *text, struct err *err);
 int spec_timeout(struct spec *s, const char *text, struct err *err);
 int spec_label(struct spec *s, const char *text, struct err *err);
 int spec_string(struct spec *s, const char *member, const char *text, struct err *err);
+/* One more string of a list. */
+int spec_append(struct spec *s, const char *member, const char *text, struct err *err);
 void spec_flag(struct spec *s, const char *member);
 /* Limits: --memory-max, --cpus, --cpu-weight, --pids-max */
 int spec_memory_max(struct spec *s, const char *text, struct err *err);

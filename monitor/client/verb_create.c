@@ -8,20 +8,25 @@
 #include "spec.h"
 #include "verb.h"
 
-#define CREATE_HELP                                                                         \
-	"  -m, --memory SIZE    the VM's memory, in whole MiB; the pool's if not given\n"   \
-	"  -e, --env NAME=VALUE set a variable; NAME alone takes it from the environment\n" \
-	"      --env-file FILE  set the variables that FILE has, one NAME=VALUE a line\n"   \
-	"  -w, --workdir DIR    start in DIR (in the VM; made if it is not there)\n"        \
-	"      --name NAME      a name for the VM, also its host name\n"                    \
-	"  -l, --label KEY=VAL  a label; `mayfly ps --filter label=KEY=VAL` finds it\n"     \
-	"      --timeout TIME   end the VM after 500ms, 5s, 2m, ...; exit code 124\n"       \
-	"  -i, --stdin-open     keep standard input open: `mayfly start -i` writes to it\n" \
-	"      --rm             forget the VM when it has ended\n"                          \
-	"      --strace         print every system call to stderr\n"                        \
-	"      --cpus N         CPU time: 0.5 is half a CPU\n"                              \
-	"      --cpu-weight N   share when CPUs are short, 1 to 10000; 100 is usual\n"      \
-	"      --memory-max SIZE  host memory of the VM's process\n"                        \
+#define CREATE_HELP                                                                           \
+	"  -m, --memory SIZE    the VM's memory, in whole MiB; the pool's if not given\n"     \
+	"  -e, --env NAME=VALUE set a variable; NAME alone takes it from the environment\n"   \
+	"      --env-file FILE  set the variables that FILE has, one NAME=VALUE a line\n"     \
+	"  -w, --workdir DIR    start in DIR (in the VM; made if it is not there)\n"          \
+	"      --name NAME      a name for the VM, also its host name\n"                      \
+	"  -l, --label KEY=VAL  a label; `mayfly ps --filter label=KEY=VAL` finds it\n"       \
+	"      --net KIND[=NAME][,KEY=VALUE...]\n"                                            \
+	"                       a net device, up to four: user, tap, tap=IFACE, xdp=IFACE;\n" \
+	"                       keys: ip, gw, dns, mac, ...: see mayfly-run(1)\n"             \
+	"  -p, --publish [ADDRESS:]PORT:PORT[/udp]\n"                                         \
+	"                       pass a port of the host on (with --net user)\n"               \
+	"      --timeout TIME   end the VM after 500ms, 5s, 2m, ...; exit code 124\n"         \
+	"  -i, --stdin-open     keep standard input open: `mayfly start -i` writes to it\n"   \
+	"      --rm             forget the VM when it has ended\n"                            \
+	"      --strace         print every system call to stderr\n"                          \
+	"      --cpus N         CPU time: 0.5 is half a CPU\n"                                \
+	"      --cpu-weight N   share when CPUs are short, 1 to 10000; 100 is usual\n"        \
+	"      --memory-max SIZE  host memory of the VM's process\n"                          \
 	"      --pids-max N     tasks of the VM's process\n" VERB_SOCKET_HELP VERB_HELP_HELP
 
 static const char create_help[] =
@@ -49,6 +54,7 @@ enum {
 	PIDS_MAX,
 	POOL,
 	ATTACHED_ONLY,
+	NET,
 };
 
 static const struct option options[] = {
@@ -67,6 +73,8 @@ static const struct option options[] = {
 	{"cpu-weight", required_argument, NULL, CPU_WEIGHT},
 	{"memory-max", required_argument, NULL, MEMORY_MAX},
 	{"pids-max", required_argument, NULL, PIDS_MAX},
+	{"net", required_argument, NULL, NET},
+	{"publish", required_argument, NULL, 'p'},
 	/* of `mayfly run`, which hands all it was given on */
 	{"detach", no_argument, NULL, 'd'},
 	{"pool", optional_argument, NULL, POOL},
@@ -111,6 +119,10 @@ static int option(struct spec *s, int opt, struct err *err)
 		return spec_memory_max(s, optarg, err);
 	case PIDS_MAX:
 		return spec_limit(s, "pids_max", 4194304, optarg, err);
+	case NET:
+		return spec_append(s, "net", optarg, err);
+	case 'p':
+		return spec_append(s, "publish", optarg, err);
 	case ATTACHED_ONLY:
 		return err_set(err, 0,
 			       "--core, --stats and --no-jail are for a VM of run's own, without "
@@ -157,7 +169,7 @@ static int create_verb(struct verb *v, int argc, char **argv, bool start)
 	spec_init(&s);
 	if (!start)
 		s.failed |= json_object_set_new(s.request, "start", json_false()) != 0;
-	while (!ret && (opt = verb_option(v, argc, argv, "+:m:e:w:l:idh", options)) != 0) {
+	while (!ret && (opt = verb_option(v, argc, argv, "+:m:e:w:l:p:idh", options)) != 0) {
 		if (opt < 0) {
 			spec_free(&s);
 			return v->status;

@@ -88,6 +88,26 @@ static void bytes(struct out *o, const struct engine_metrics *m)
 	one(o, "mayfly_lost_bytes_total", "counter", "Output beyond a limit.", m->lost_bytes);
 }
 
+static void net(struct out *o, const struct engine_metrics *m)
+{
+	const struct news_net *n = &m->net;
+
+	head(o, "mayfly_net_frames_total", "counter",
+	     "Frames of net devices of VMs that have ended; rx: to the program.");
+	out_printf(o, "mayfly_net_frames_total{direction=\"rx\"} %" PRIu64 "\n", n->rx_frames);
+	out_printf(o, "mayfly_net_frames_total{direction=\"tx\"} %" PRIu64 "\n", n->tx_frames);
+	head(o, "mayfly_net_bytes_total", "counter", "Bytes of those frames.");
+	out_printf(o, "mayfly_net_bytes_total{direction=\"rx\"} %" PRIu64 "\n", n->rx_bytes);
+	out_printf(o, "mayfly_net_bytes_total{direction=\"tx\"} %" PRIu64 "\n", n->tx_bytes);
+	head(o, "mayfly_net_dropped_total", "counter", "Frames that could not be passed on.");
+	out_printf(o, "mayfly_net_dropped_total{direction=\"rx\"} %" PRIu64 "\n", n->rx_dropped);
+	out_printf(o, "mayfly_net_dropped_total{direction=\"tx\"} %" PRIu64 "\n", n->tx_dropped);
+	one(o, "mayfly_net_kicks_total", "counter",
+	    "System calls of VMs' processes to send frames, or to make room for them.", n->kicks);
+	one(o, "mayfly_net_broken_total", "counter",
+	    "Net devices that had to be given up: their interface was gone.", n->broken);
+}
+
 static void level(struct out *o, const struct flavour *f, const char *state, uint64_t n)
 {
 	out_printf(o, "mayfly_pool_shells{memory_mib=\"%g\",state=\"%s\"} %" PRIu64 "\n",
@@ -219,6 +239,7 @@ void api_metrics(struct request *r)
 	vms(&o, &m);
 	pool(&o, r->engine);
 	bytes(&o, &m);
+	net(&o, &m);
 	inner(&o, &m);
 	http(&o, r);
 	process(&o, &m);

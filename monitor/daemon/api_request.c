@@ -321,6 +321,40 @@ static int field_limits(void *into, json_t *value, const struct place *at, struc
 	return fields_read(value, at, limits, sizeof(limits) / sizeof(limits[0]), &c->spec, err);
 }
 
+/* An array of strings, which live as long as the body. */
+static int text_array(const char ***list, size_t *n, json_t *value, const struct place *at,
+		      struct err *err)
+{
+	if (!json_is_array(value))
+		return fields_wrong(value, at, err, "an array of strings");
+	*list = calloc(json_array_size(value) + 1, sizeof(**list));
+	if (!*list)
+		return err_set(err, ENOMEM, NO_MEMORY);
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		struct place element = {.up = at, .index = i};
+		int ret = fields_text(&(*list)[i], json_array_get(value, i), &element, err);
+
+		if (ret)
+			return ret;
+		*n = i + 1;
+	}
+	return 0;
+}
+
+static int field_net(void *into, json_t *value, const struct place *at, struct err *err)
+{
+	struct create_request *c = into;
+
+	return text_array(&c->net, &c->spec.nnet, value, at, err);
+}
+
+static int field_publish(void *into, json_t *value, const struct place *at, struct err *err)
+{
+	struct create_request *c = into;
+
+	return text_array(&c->publish, &c->spec.npublish, value, at, err);
+}
+
 static const struct field fields[] = {
 	{"image", field_image},
 	{"args", field_args},
@@ -339,6 +373,8 @@ static const struct field fields[] = {
 	{"capture_bytes", field_capture},
 	{"strace", field_strace},
 	{"limits", field_limits},
+	{"net", field_net},
+	{"publish", field_publish},
 };
 
 /* What fields mean together. */
@@ -363,6 +399,8 @@ static int settle(struct create_request *c, struct err *err)
 	spec->argv = c->argv;
 	spec->envp = c->envp;
 	spec->labels = c->labels;
+	spec->net = c->net;
+	spec->publish = c->publish;
 	spec->capture = c->wait;
 	spec->remove = c->rm < 0 ? c->wait : c->rm;
 	return 0;
@@ -389,6 +427,8 @@ void create_request_free(struct create_request *c)
 	free(c->argv);
 	free(c->envp);
 	free(c->labels);
+	free(c->net);
+	free(c->publish);
 	free(c->env_text);
 	free(c->stdin_text);
 	json_decref(c->root);

@@ -17,6 +17,7 @@ struct create_request {
 	json_t *root;
 	char **argv, **envp;
 	struct label *labels;
+	const char **net, **publish;
 	char *env_text, *stdin_text;
 	/* while it is read */
 	const char *argv0;

@@ -82,6 +82,7 @@ void out_vm(struct out *o, const char *key, const struct vm *vm)
 	}
 	if (vm->pid)
 		out_int(o, "pid", vm->pid);
+	out_net(o, vm->net);
 	if (vm->state == VM_EXITED) {
 		out_time(o, "ended_at", vm->ended_ns);
 		how_it_ended(o, vm);
@@ -146,6 +147,7 @@ void out_stats(struct out *o, const struct vm *vm)
 	out_uint(o, "lost_bytes", c->lost_bytes);
 	out_uint(o, "resident_bytes", c->resident_bytes);
 	out_uint(o, "run_ns", c->run_ns);
+	out_net_stats(o, vm->net);
 	out_close(o, '}');
 }
 

@@ -11,8 +11,11 @@
 
 #include "../../noxs/noxs.h"
 #include "control.h"
+#include "vm_net.h"
 
 #define SEND_BUFFER (1 << 20) /* STARTs under way, all together */
+/* Image, streams, arguments; of each net device */
+#define MAX_FDS (5 + NOXS_NET_MAX * (1 + NET_WIRE_FDS))
 
 void shell_socket_name(uint64_t shell, char name[SHELL_NAME_BYTES])
 {
@@ -105,6 +108,7 @@ static void describe(struct shell_start *head, const struct record *r, size_t pa
 		.envc = s->envc,
 		.text_bytes = (uint32_t)path_bytes + s->text_bytes,
 		.stdin_bytes = input,
+		.nnet = s->nnet,
 	};
 	/* What the guest's ring does not hold comes behind (engine_input.c). */
 	if (input < s->stdin_bytes)
@@ -117,30 +121,35 @@ int control_start(struct control *c, uint64_t shell, const struct record *r, int
 	const struct start *s = r->start;
 	union {
 		struct cmsghdr head;
-		char space[CMSG_SPACE(5 * sizeof(int))];
+		char space[CMSG_SPACE(MAX_FDS * sizeof(int))];
 	} fds = {0};
 	struct shell_start head;
-	int fd[5] = {image_fd, s->fds[0], s->fds[1], s->fds[2]}, text = -1, ret;
+	struct wire_net net[NOXS_NET_MAX];
+	int fd[MAX_FDS] = {image_fd, s->fds[0], s->fds[1], s->fds[2]}, text = -1, ret;
 	unsigned nfds = s->flags & START_FDS ? 4 : 1;
-	struct iovec iov[3] = {{&head, sizeof(head)}};
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 3, .msg_control = &fds};
+	struct iovec iov[4] = {{&head, sizeof(head)}, {net, s->nnet * sizeof(net[0])}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 4, .msg_control = &fds};
+	size_t bytes = iov[0].iov_len + iov[1].iov_len;
 
-	iov[1] = (struct iovec){(void *)path, strlen(path) + 1};
-	describe(&head, r, iov[1].iov_len);
-	iov[2] = (struct iovec){(void *)s->text, s->text_bytes + head.stdin_bytes};
-	if (sizeof(head) + iov[1].iov_len + iov[2].iov_len > WIRE_MAX_BYTES) {
-		text = text_file(iov + 1, 2);
+	for (unsigned i = 0; i < s->nnet; i++) {
+		net[i] = s->net[i].wire;
+		memcpy(fd + nfds, s->net[i].fd, (1 + net[i].nfds) * sizeof(int));
+		nfds += 1 + net[i].nfds;
+	}
+	iov[2] = (struct iovec){(void *)path, strlen(path) + 1};
+	describe(&head, r, iov[2].iov_len);
+	iov[3] = (struct iovec){(void *)s->text, s->text_bytes + head.stdin_bytes};
+	if (bytes + iov[2].iov_len + iov[3].iov_len > WIRE_MAX_BYTES) {
+		text = text_file(iov + 2, 2);
 		if (text < 0)
 			return err_set(err, -text, "cannot hand a VM its arguments");
 		fd[nfds++] = text;
 		head.flags |= START_TEXT_FD;
-		msg.msg_iovlen = 1;
+		msg.msg_iovlen = 2;
 	} else {
-		head.head.bytes = (uint32_t)(sizeof(head) - sizeof(head.head) + iov[1].iov_len +
-					     iov[2].iov_len);
+		bytes += iov[2].iov_len + iov[3].iov_len;
 	}
-	if (text >= 0)
-		head.head.bytes = sizeof(head) - sizeof(head.head);
+	head.head.bytes = (uint32_t)(bytes - sizeof(head.head));
 	msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
 	fds.head = (struct cmsghdr){CMSG_LEN(nfds * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
 	memcpy(CMSG_DATA(&fds.head), fd, nfds * sizeof(int));

@@ -64,12 +64,16 @@ struct vm_spec {
 	bool strace;
 	bool remove; /* the record goes when the VM has ended */
 	int fds[3];  /* stdin, stdout, stderr (taken over), or -1 each: see runsock.c */
+	const char *const *net, *const *publish; /* net devices and ports: ../net_spec.h */
+	size_t nnet, npublish;
 	/* limits, 0: none; refused with ENOTSUP where the daemon runs without cgroups */
 	uint64_t memory_max_bytes, pids_max;
 	uint32_t cpu_weight;    /* 1..10000 */
 	uint32_t cpu_max_milli; /* thousandths of a CPU */
 	uint64_t parsed_tsc;
 };
+
+struct vm_net; /* vm_net.h */
 
 /* What is known of a VM. Read-only to callers; valid until it is removed. */
 struct vm {
@@ -94,6 +98,7 @@ struct vm {
 	char *out[2]; /* captured stdout and stderr; NULL where there is none */
 	size_t out_bytes[2];
 	struct news_counters counters; /* the last that are known */
+	struct vm_net *net;            /* NULL: it has no net device */
 	void *private;                 /* the engine's */
 };
 
@@ -206,6 +211,7 @@ struct engine_metrics {
 	uint64_t killed;                /* the VM's process was ended from outside */
 	uint64_t stdout_bytes, stderr_bytes, stdin_bytes, lost_bytes;
 	uint64_t exits;         /* of vCPUs to user space */
+	struct news_net net;    /* summed up; copying, broken: devices that were */
 	uint64_t news_rejected; /* messages that broke the rules of wire.h */
 	uint64_t events_lost;   /* not seen by a slow listener */
 	uint64_t images_prepared, image_hits;

@@ -180,12 +180,13 @@ int engine_stats(struct engine *e, struct vm *vm, engine_done *done, void *arg, 
 	return ret;
 }
 
-bool ask_take_stats(struct engine *e, struct record *r, const struct news_counters *counters)
+bool ask_take_stats(struct engine *e, struct record *r, const struct news_item *item)
 {
 	if (!r->stats_due)
 		return false;
 	r->stats_due--;
-	r->vm.counters = *counters;
+	r->vm.counters = item->counters;
+	vm_net_count(r->vm.net, item->net, item->nnet);
 	ask_answered(e, r, ASK_STATS, 0, NULL);
 	return true;
 }

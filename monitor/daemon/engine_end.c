@@ -147,6 +147,7 @@ void vm_ended_by_news(struct engine *e, struct record *r, const struct news_item
 	memcpy(reason, item->text, item->text_bytes);
 	reason[text_clean(reason, item->text_bytes)] = 0;
 	r->vm.counters = item->counters;
+	vm_net_count(r->vm.net, item->net, item->nnet);
 	r->vm.truncated |= x->truncated;
 	if (!r->booted)
 		vm_booted(e, r, x->boot_tsc);

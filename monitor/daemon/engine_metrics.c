@@ -27,6 +27,19 @@ void metrics_count_end(struct engine *e, const struct record *r)
 	m->stdin_bytes += c->stdin_bytes;
 	m->lost_bytes += c->lost_bytes;
 	m->exits += c->exits;
+	for (unsigned i = 0; r->vm.net && i < r->vm.net->n; i++) {
+		const struct news_net *n = &r->vm.net->device[i].counters;
+
+		m->net.rx_frames += n->rx_frames;
+		m->net.rx_bytes += n->rx_bytes;
+		m->net.rx_dropped += n->rx_dropped;
+		m->net.tx_frames += n->tx_frames;
+		m->net.tx_bytes += n->tx_bytes;
+		m->net.tx_dropped += n->tx_dropped;
+		m->net.kicks += n->kicks;
+		m->net.copying += n->copying;
+		m->net.broken += n->broken;
+	}
 	if (r->vm.run_us)
 		metrics_count_us(&m->run, r->vm.run_us);
 }

@@ -116,7 +116,7 @@ static bool of_program(struct engine *e, struct record *r, const struct news_ite
 	case NEWS_STATE:
 		return ask_take_state(e, r, item->head.arg);
 	case NEWS_STATS:
-		return ask_take_stats(e, r, &item->counters);
+		return ask_take_stats(e, r, item);
 	case NEWS_EXIT:
 		if (!take_output(r, item))
 			return false;

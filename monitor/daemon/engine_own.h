@@ -7,6 +7,7 @@
  *   engine_end.c     ends of VMs and of shells        engine_ask.c      pause, resume, stats
  *   engine_input.c   stdin                            engine_signal.c   kill, stop
  *   engine_wait.c    those who wait for an end        engine_events.c   events
+ *   engine_net.c     net devices of a start
  *   engine_flavours.c  the pool's sizes               engine_metrics.c  figures
  *
  * Rule: whatever calls a caller's callback may find every record changed or gone afterwards,
@@ -26,6 +27,7 @@
 #include "shells.h"
 #include "slots.h"
 #include "tsc.h"
+#include "vm_net.h"
 #include "vms.h"
 
 #define ENGINE_EVENTS 1024
@@ -82,6 +84,8 @@ int engine_check_memory(uint64_t bytes, struct err *err);
 void start_with_shell(struct engine *e, struct record *r, struct shell *shell);
 /* Gets r a shell: a ready one, or it waits. */
 void start_find_shell(struct engine *e, struct record *r);
+/* Opens its net devices, and goes on with start_find_shell: engine_net.c. */
+void start_open_net(struct engine *e, struct record *r);
 /* A start that cannot be done: its done is called, the VM is EXITED. */
 void start_failed(struct engine *e, struct record *r, int failure, const struct err *err);
 /* Takes r out of whatever it waits in. */
@@ -165,7 +169,7 @@ void asks_fail(struct engine *e, struct record *r);
 int vm_must_run(const struct record *r, struct err *err);
 /* NEWS_STATE, NEWS_STATS. False: nobody asked. */
 bool ask_take_state(struct engine *e, struct record *r, uint64_t state);
-bool ask_take_stats(struct engine *e, struct record *r, const struct news_counters *counters);
+bool ask_take_stats(struct engine *e, struct record *r, const struct news_item *item);
 
 /* ---- engine_input.c ---- */
 /* What did not fit into START of its input, from s. 0 or -ENOMEM. */

@@ -3,6 +3,7 @@
  * engine_start.c: from a request to START.
  *
  *   engine_start -> image (known, or being prepared)
+ *     -> net devices, if it has any (engine_net.c)
  *     -> a shell (ready, or being made: the record waits)
  *       -> limits, START in one message -> RUNNING
  */
@@ -12,6 +13,7 @@
 #include <x86intrin.h>
 
 #include "engine_own.h"
+#include "net_job.h"
 
 #define RETRY_NS    1000000ull /* START did not fit into the socket's buffer */
 #define RETRIES_MAX 10         /* each waits twice as long: 1 s in all */
@@ -135,6 +137,9 @@ void start_unqueue(struct engine *e, struct record *r)
 		return;
 	loop_cancel(e->loop, r->start->retry);
 	r->start->retry = 0;
+	if (r->start->opening)
+		net_job_cancel(r->start->opening);
+	r->start->opening = NULL;
 	if (!r->start->queued_ns)
 		return;
 	r->start->queued_ns = 0;
@@ -167,7 +172,7 @@ void start_find_shell(struct engine *e, struct record *r)
 static void have_image(struct engine *e, struct record *r, struct image_ref *image)
 {
 	r->start->image = image;
-	start_find_shell(e, r);
+	start_open_net(e, r);
 }
 
 static void image_is_prepared(void *arg, struct image_ref *image, int failure,

@@ -18,6 +18,26 @@ static bool are_counts(const struct news_counters *c)
 	return all < MAX_COUNT;
 }
 
+/* n of them, from the front of *payload, which moves on. */
+static int parse_net(const char **payload, size_t *bytes, size_t n, struct news_item *item)
+{
+	if (n > NOXS_NET_MAX || *bytes < n * sizeof(item->net[0]))
+		return -EPROTO;
+	memcpy(item->net, *payload, n * sizeof(item->net[0]));
+	*payload += n * sizeof(item->net[0]);
+	*bytes -= n * sizeof(item->net[0]);
+	for (size_t i = 0; i < n; i++) {
+		const struct news_net *c = &item->net[i];
+
+		if ((c->rx_frames | c->rx_bytes | c->rx_dropped | c->tx_frames | c->tx_bytes |
+		     c->tx_dropped | c->kicks) >= MAX_COUNT ||
+		    c->copying > 1 || c->broken > 1)
+			return -EPROTO;
+	}
+	item->nnet = (unsigned)n;
+	return 0;
+}
+
 static int parse_text(const char *payload, size_t n, struct news_item *item)
 {
 	item->text = payload;
@@ -36,10 +56,14 @@ static int parse_output(const char *payload, size_t n, struct news_item *item)
 
 static int parse_stats(const char *payload, size_t n, struct news_item *item)
 {
-	if (n != sizeof(item->counters))
+	if (n < sizeof(item->counters))
 		return -EPROTO;
-	memcpy(&item->counters, payload, n);
-	return are_counts(&item->counters) ? 0 : -EPROTO;
+	memcpy(&item->counters, payload, sizeof(item->counters));
+	payload += sizeof(item->counters);
+	n -= sizeof(item->counters);
+	if (!are_counts(&item->counters) || parse_net(&payload, &n, n / sizeof(item->net[0]), item))
+		return -EPROTO;
+	return n ? -EPROTO : 0;
 }
 
 static bool is_end(const struct news_exit *x)
@@ -57,6 +81,8 @@ static int parse_exit(const char *payload, size_t n, struct news_item *item)
 	memcpy(x, payload, sizeof(*x));
 	payload += sizeof(*x);
 	n -= sizeof(*x);
+	if (parse_net(&payload, &n, x->nnet, item))
+		return -EPROTO;
 	/* 64 bits: three of 32 do not overflow them. */
 	if ((uint64_t)x->reason_bytes + x->stdout_bytes + x->stderr_bytes != n || !is_end(x) ||
 	    !are_counts(&x->counters))
@@ -76,6 +102,7 @@ int news_parse(const void *message, size_t bytes, struct news_item *item)
 	size_t n = bytes - sizeof(item->head);
 
 	item->text = NULL;
+	item->nnet = 0;
 	item->text_bytes = item->nbytes[0] = item->nbytes[1] = 0;
 	item->bytes[0] = item->bytes[1] = NULL;
 	if (bytes < sizeof(item->head) || bytes > WIRE_MAX_BYTES)

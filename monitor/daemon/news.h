@@ -18,9 +18,11 @@
 /* A message with its parts; text and bytes point into it. */
 struct news_item {
 	struct news head;
-	struct news_exit exit;         /* EXIT */
-	struct news_counters counters; /* STATS, EXIT */
-	const char *text;              /* FAILED, EXIT: text_bytes of it, not clean yet */
+	struct news_exit exit;             /* EXIT */
+	struct news_counters counters;     /* STATS, EXIT */
+	struct news_net net[NOXS_NET_MAX]; /* of nnet devices: STATS, EXIT */
+	unsigned nnet;
+	const char *text; /* FAILED, EXIT: text_bytes of it, not clean yet */
 	size_t text_bytes;
 	const void *bytes[2]; /* OUTPUT: one of them; EXIT: stdout's and stderr's */
 	size_t nbytes[2];

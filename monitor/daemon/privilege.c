@@ -31,9 +31,15 @@ static void keep_from_oom(void)
  *   SYS_NICE             from SCHED_IDLE back to normal
  *   DAC_OVERRIDE         cgroup files, images that only their owner may read
  *   SYS_RESOURCE         oom_score_adj, limits: where it can be had
+ * And what opens net devices for VMs, which is a process of its own, and not the zygote:
+ *   NET_ADMIN, NET_RAW   taps, bridges, XDP programs, AF_XDP sockets
+ *   NET_BIND_SERVICE     ports below 1024 that are published
+ *   IPC_LOCK             memory that an AF_XDP socket keeps in place
  */
-static const unsigned needed[] = {CAP_SYS_ADMIN, CAP_SETPCAP,  CAP_SETUID,       CAP_SETGID,
-				  CAP_KILL,      CAP_SYS_NICE, CAP_DAC_OVERRIDE, CAP_SYS_RESOURCE};
+static const unsigned needed[] = {
+	CAP_SYS_ADMIN, CAP_SETPCAP,  CAP_SETUID,           CAP_SETGID,
+	CAP_KILL,      CAP_SYS_NICE, CAP_DAC_OVERRIDE,     CAP_SYS_RESOURCE,
+	CAP_NET_ADMIN, CAP_NET_RAW,  CAP_NET_BIND_SERVICE, CAP_IPC_LOCK};
 
 int privilege_reduce(struct err *err)
 {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "text.h"
+#include "vm_net.h"
 #include "vm_spec.h"
 
 void vm_spec_close(const struct vm_spec *spec)
@@ -239,8 +240,11 @@ int vm_spec_copy(const struct vm_spec *spec, const char id[ENGINE_ID_BYTES], str
 		err_set(err, ENOMEM, "no memory for a VM's record");
 		return ENGINE_BUSY;
 	}
-	failure = copy_start(spec, argv, spec->name ? spec->name : id, &r->start, err);
+	failure = vm_net_make(spec, &r->vm.net, err);
+	if (!failure)
+		failure = copy_start(spec, argv, spec->name ? spec->name : id, &r->start, err);
 	if (failure) {
+		free(r->vm.net);
 		free(r);
 		return failure;
 	}

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "images.h"
+#include "vm_net.h"
 #include "vm_spec.h"
 #include "vms.h"
 
@@ -37,6 +39,9 @@ void record_drop_start(struct record *r)
 		close(s->image_fd);
 	if (s->image)
 		image_put(s->image);
+	for (unsigned i = 0; i < s->nnet; i++)
+		net_handed_close(&s->net[i]);
+	free(s->net);
 	free(s);
 }
 
@@ -46,6 +51,7 @@ static void record_free(struct record *r)
 	free(r->vm.reason);
 	free(r->vm.out[0]);
 	free(r->vm.out[1]);
+	free(r->vm.net);
 	free(r);
 }
 

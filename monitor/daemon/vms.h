@@ -21,6 +21,8 @@
 #define VM_ARGS_SHOWN      240u        /* of the arguments, in lists */
 
 struct image_ref;
+struct net_handed;
+struct net_job;
 struct input_rest;
 struct shell;
 
@@ -41,6 +43,9 @@ struct start {
 	uint64_t queued_ns; /* waits for a shell since; 0: it does not */
 	uint64_t retry;     /* timer: the message did not get through */
 	unsigned tries;
+	struct net_job *opening; /* the next of its net devices */
+	struct net_handed *net;  /* those that are open: nnet of them */
+	unsigned nnet;
 	char text[];
 };
 

@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <linux/if_xdp.h>
 #include <linux/kvm.h>
 
 #include "rules.h"
@@ -41,6 +43,7 @@
 #define FLAGS(n, value)    SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, LOW & ~(uint64_t)LARGE_FILE, value)
 #define ONE(a)             .args = {a}, .nargs = 1
 #define TWO(a, b)          .args = {a, b}, .nargs = 2
+#define THREE(a, b, c)     .args = {a, b, c}, .nargs = 3
 #define ALLOW(who, name, cond, text, reason)                                               \
 	{                                                                                  \
 		.sets = (who), .nr = SCMP_SYS(name), cond, .what = (text), .why = (reason) \
@@ -70,6 +73,11 @@ const struct rule jail_rules[] = {
 	ALLOW(ALL, writev, ANY, NULL, NULL),
 	ALLOW(ALL, read, ANY, NULL, "input"),
 	ALLOW(ALL, readv, ANY, NULL, NULL),
+	/* ---- net_xdp.c: a socket that is there is to look at its rings ---- */
+	ALLOW(ALL, sendto, THREE(NULL_IS(1), IS(3, MSG_DONTWAIT), NULL_IS(4)),
+	      "no bytes, no address", "frames are to be sent that stand in an AF_XDP ring"),
+	ALLOW(RUNS, recvfrom, TWO(NULL_IS(1), IS(3, MSG_DONTWAIT)), "no bytes",
+	      "buffers are there, in an AF_XDP ring"),
 	ALLOW(ALL, clock_gettime, ANY, NULL, "where the vDSO cannot tell the time"),
 	ALLOW(ALL, ioctl, ONE(IS(1, KVM_GET_REGS)), "KVM_GET_REGS",
 	      "preemption, and where a guest went wrong"),
@@ -95,6 +103,9 @@ const struct rule jail_rules[] = {
 	ALLOW(JAIL_SHELL, mmap, TWO(HAS(2, PROT_EXEC, 0), HAS(3, MAP_TYPE, MAP_PRIVATE)),
 	      "private, not executable", "the image; libc's memory"),
 	ALLOW(RUNS, mmap, ANY, NULL, NULL),
+	ALLOW(JAIL_SHELL, mmap, TWO(HAS(2, PROT_EXEC, 0), HAS(3, MAP_TYPE, MAP_SHARED)),
+	      "shared, not executable", "a net device's memory and rings come with the program"),
+	ALLOW(JAIL_SHELL, getsockopt, ONE(IS(1, SOL_XDP)), "of AF_XDP", "where its rings are"),
 	ALLOW(ALL, munmap, ANY, NULL, "libc's memory"),
 	ALLOW(ALL, brk, ANY, NULL, NULL),
 	ALLOW(JAIL_SHELL, mprotect, ONE(HAS(2, PROT_EXEC, 0)), "not executable", NULL),

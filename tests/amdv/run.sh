@@ -15,7 +15,7 @@
 # with 0; 77: skipped), the cases in the files (tests/amdv/cases) and the scripts in
 # tests/amdv/scripts (a busybox sh runs each; exit code 0, or 77 and a reason: skipped).
 # Prints TAP, then "N passed, N failed, N skipped". What happens inside is in tests/amdv/init.
-# $AMDV_MODULES: the modules to load, with what they depend on (kvm-amd).
+# $AMDV_MODULES: the modules to load, with what they depend on (KVM, and what a network takes).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,7 +24,7 @@ build=$root/build
 only=
 limit=60
 timeout=600
-read -r -a modules <<<"${AMDV_MODULES:-kvm-amd}"
+read -r -a modules <<<"${AMDV_MODULES:-kvm-amd tun veth bridge}"
 
 die() {
 	echo "amdv: $*" >&2
@@ -46,7 +46,7 @@ lists=("$@")
 [ $# -gt 0 ] || lists=("$here/cases")
 
 PATH=$PATH:/usr/sbin:/sbin
-for tool in qemu-system-x86_64 cpio modprobe depmod dpkg-deb /bin/busybox; do
+for tool in ip ethtool qemu-system-x86_64 cpio modprobe depmod dpkg-deb /bin/busybox; do
 	command -v "$tool" >/dev/null || die "$tool is missing: scripts/deps.sh amdv"
 done
 [ -x "$build/mayfly" ] || die "$build/mayfly is missing: run make first"
@@ -195,14 +195,20 @@ plan_cases() {
 # the script that wants it.
 plan_scripts() {
 	local file
-	for file in "$(command -v curl)" "$build"/tests/unit/test_cgroup_{limits,place}; do
+	for file in "$(command -v curl)" "$(command -v ethtool)" "$build"/tests/unit/test_cgroup_{limits,place}; do
 		[ -x "$file" ] || continue
 		add "$file" bin
 		add_libraries "$file"
 	done
+	# busybox has an ip of its own.
+	add "$(command -v ip)" bin iproute
+	add_libraries "$(command -v ip)"
+	for file in "$build"/tests/net/musl/*; do
+		[ ! -x "$file" ] || add "$file" net
+	done
 	for file in "$here"/scripts/*.sh; do
 		add "$file" scripts
-		[ "$file" != "$here/scripts/lib.sh" ] || continue
+		[[ $file != */lib*.sh ]] || continue
 		plan "script/$(basename "$file" .sh)" 0 '' "sh -eu scripts/$(basename "$file")"
 	done
 	for file in "$build"/tests/guest-cli/musl/*; do

@@ -319,6 +319,9 @@ def requests():
         "strace": ([False, True], [1]),
         "limits": ([{}], [[], {"cpu": 1}, {"cpus": 0}, {"cpus": "1"}, {"cpu_weight": 0},
                          {"cpu_weight": 10001}, {"memory_max_mib": 0}, {"pids_max": 0}]),
+        "net": ([[], ["user"], ["tap,ip=10.0.0.2/24", "user,name=out"]],
+                ["user", [1], [""], {}, ["tap"] * 5]),
+        "publish": ([[], ["8080:80"]], ["8080:80", [1], [""], {}]),
         "no_such_field": ([], [1]),
     }
     for field in set(schema["properties"]) ^ set(samples) - {"no_such_field"}:

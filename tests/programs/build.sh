@@ -88,6 +88,53 @@ zstd() {
 		-DZSTD_NODICT -DZSTD_NOTRACE -I"$zstd/lib" -I"$zstd/lib/common" "${files[@]}" -lzstd
 }
 
+# built NAME DIR COMMAND...: has COMMAND, a package's own way to build, make $src/NAME/DIR/NAME.
+# Its output is shown only when it fails, and what it made is stripped: nobody debugs it here.
+built() {
+	local name=$1 dir=$2
+	shift 2
+	if ! (cd "$src/$name" && "$@") >"$out/.$name.log" 2>&1; then
+		tail -n 20 "$out/.$name.log" >&2
+		echo "build.sh: $name failed" >&2
+		return 1
+	fi
+	rm -f "$out/.$name.log"
+	strip -o "$out/$name.new" "$src/$name/$dir/$name"
+	mv "$out/$name.new" "$out/$name"
+	echo "  programs/$name"
+}
+
+# Redis, against glibc. Its three background threads close files, sync logs and free large
+# values; a VM has one thread, so pthread_create is nothreads.c's, which starts none.
+redis() {
+	"$debsrc" redis 5:7.0.15-1~deb12u7 "$src/redis-server"
+	fresh redis-server "$here/nothreads.c" "$src/redis-server/src/Makefile" && return
+	gcc -O1 -w -c -o "$src/nothreads.o" "$here/nothreads.c"
+	built redis-server src make -j2 -C src redis-server MALLOC=libc USE_SYSTEMD=no BUILD_TLS=no \
+		OPTIMIZATION=-O1 DEBUG= CFLAGS=-w \
+		LDFLAGS="-static -Wl,--wrap=pthread_create $src/nothreads.o"
+}
+
+# lighttpd, against glibc, with no library and no more modules than a static page takes.
+# The file of the modules and the version stamp are its INSTALL's and its Makefile's.
+lighttpd() {
+	"$debsrc" lighttpd 1.4.69-1 "$src/lighttpd"
+	fresh lighttpd "$src/lighttpd/src/server.c" && return
+	printf 'PLUGIN_INIT(mod_%s)\n' indexfile staticfile setenv status \
+		>"$src/lighttpd/src/plugin-static.h"
+	echo '#define REPO_VERSION ""' >"$src/lighttpd/src/versionstamp.h"
+	# shellcheck disable=SC2016
+	built lighttpd src sh -c 'LIGHTTPD_STATIC=yes CFLAGS="-O1 -w" ./configure \
+		--disable-dependency-tracking --without-pcre2 --without-zlib &&
+		make -j2 -C src lighttpd LDFLAGS=-all-static'
+}
+
+# iperf3: Debian's library, whose command of 30 lines is written here again.
+iperf() {
+	fresh iperf3 "$here/iperf3.c" "$libs/libiperf.a" ||
+		make_it iperf3 gcc "${flags[@]}" -s "$here/iperf3.c" -liperf -lssl -lcrypto -lm
+}
+
 # What is written here, each for one thing that the other programs do not do.
 own() {
 	local name
@@ -118,6 +165,9 @@ pids=()
 (sqlite) & pids+=($!)
 (zstd) & pids+=($!)
 (own) & pids+=($!)
+(redis) & pids+=($!)
+(lighttpd) & pids+=($!)
+(iperf) & pids+=($!)
 failed=0
 for pid in "${pids[@]}"; do
 	wait "$pid" || failed=1

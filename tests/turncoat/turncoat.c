@@ -142,6 +142,9 @@ static const struct {
 	CALL("bind", SYS_bind, 4, P(&neighbour), sizeof(neighbour)),
 	CALL("accept", SYS_accept, 4, 0, 0),
 	CALL("sendto", SYS_sendto, 4, P(page), 16, 0, P(&neighbour), sizeof(neighbour)),
+	/* As the network's, but with bytes, or to somebody. */
+	CALL("sendto_bytes", SYS_sendto, 4, P(page), 16, MSG_DONTWAIT, 0, 0),
+	CALL("sendto_empty", SYS_sendto, 4, 0, 0, MSG_DONTWAIT, P(&neighbour), sizeof(neighbour)),
 	CALL("sendmsg", SYS_sendmsg, 4, P(&letter), 0),
 	CALL("sendmmsg", SYS_sendmmsg, 4, P(&letter), 1, 0),
 	/* privilege */

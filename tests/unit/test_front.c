@@ -8,6 +8,7 @@
 /* sources: unikernel/device.c unikernel/console.c unikernel/power.c unikernel/signal.c unikernel/wait.c tests/unit/uk_mock.c */
 /* clang-format on */
 #include "../../unikernel/device.h"
+#include "../../unikernel/net/net.h"
 #include "../../unikernel/signal.h"
 #include "uk_mock.h"
 
@@ -43,9 +44,48 @@ bool uk_timer_expired(void)
 	return false;
 }
 
+uint64_t uk_timer_at;
 uint64_t uk_timer_next(void)
 {
 	return NOXS_FOREVER;
+}
+
+void uk_timer_tick_at(uint64_t ns)
+{
+	(void)ns;
+}
+
+/* There is no network here: test_net_driver.c, test_net_wait.c. */
+bool uk_net_live;
+uint32_t uk_net_ndevs, uk_net_unsent;
+struct net_dev uk_net_dev[NOXS_NET_MAX];
+
+void uk_net_device_start(const struct noxs_device *d)
+{
+	(void)d;
+}
+
+long net_stack_start(void)
+{
+	return -12;
+}
+
+bool uk_net_service(void)
+{
+	return false;
+}
+
+uint64_t uk_net_deadline(void)
+{
+	return NOXS_FOREVER;
+}
+
+void net_flush(void)
+{
+}
+
+void net_waiting(void)
+{
 }
 
 void uk_slept(uint64_t ns)

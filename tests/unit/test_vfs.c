@@ -3,7 +3,7 @@
  * test_vfs.c: descriptors, the console's streams, and the contents of files.
  */
 /* clang-format off */
-/* sources: unikernel/vfs.c unikernel/walk.c unikernel/file.c unikernel/fd.c unikernel/path.c unikernel/stat.c unikernel/names.c unikernel/links.c unikernel/attr.c unikernel/node.c unikernel/dir.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
+/* sources: unikernel/vfs.c unikernel/walk.c unikernel/file.c unikernel/fd.c unikernel/path.c unikernel/stat.c unikernel/names.c unikernel/links.c unikernel/attr.c unikernel/node.c unikernel/dir.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/etc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
 /* clang-format on */
 /* First: after libc's headers Linux's leave out what libc has under the same name. */
 #include "../../unikernel/vfs.h"

@@ -261,6 +261,11 @@ __attribute__((weak)) size_t uk_console_avail(void)
 	return uk_mock.in_bytes;
 }
 
+__attribute__((weak)) uint32_t uk_console_stamp(void)
+{
+	return uk_mock.in_stamp;
+}
+
 __attribute__((weak)) long uk_wait(uint32_t events, uint64_t deadline_ns)
 {
 	if (!uk_mock.wait) {
@@ -318,4 +323,60 @@ __attribute__((weak)) void uk_panic(const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	abort();
+}
+
+/* ---- net/: a machine without a network ---- */
+
+struct uk_node;
+void net_proc_fill(struct uk_node *dir);
+__attribute__((weak)) void net_proc_fill(struct uk_node *dir)
+{
+	(void)dir;
+}
+
+void net_sysctl_fill(struct uk_node *dir);
+__attribute__((weak)) void net_sysctl_fill(struct uk_node *dir)
+{
+	(void)dir;
+}
+
+void net_class_fill(struct uk_node *dir);
+__attribute__((weak)) void net_class_fill(struct uk_node *dir)
+{
+	(void)dir;
+}
+
+extern uint32_t uk_net_ndevs;
+__attribute__((weak)) uint32_t uk_net_ndevs;
+
+extern bool uk_net_live;
+__attribute__((weak)) bool uk_net_live;
+
+bool uk_net_service(void);
+__attribute__((weak)) bool uk_net_service(void)
+{
+	return false;
+}
+
+/* ---- epoll.c, timerfd.c, where a test has none ---- */
+
+struct uk_file;
+void uk_watches_changed(struct uk_file *f, uint32_t events);
+__attribute__((weak)) void uk_watches_changed(struct uk_file *f, uint32_t events)
+{
+	(void)f, (void)events;
+}
+
+void uk_watches_closed(struct uk_file *f);
+__attribute__((weak)) void uk_watches_closed(struct uk_file *f)
+{
+	(void)f;
+}
+
+extern uint64_t uk_timerfd_next;
+__attribute__((weak)) uint64_t uk_timerfd_next = UINT64_MAX;
+
+void uk_timerfd_run(void);
+__attribute__((weak)) void uk_timerfd_run(void)
+{
 }

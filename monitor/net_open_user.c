@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net_open_user.c: user networking: passt(1), which translates between the guest's frames and
+ * sockets of the host, and needs no privilege.
+ *
+ * It gets one end of a socket pair and goes into the background when it listens on all ports;
+ * until then we wait, for its message if it fails. It ends when the other end of the pair is
+ * closed, however that happens.
+ *
+ * Unless the user says otherwise the guest's addresses are fixed: no DHCP, no waiting. They
+ * are the same for every VM, for they mean nothing outside. The host's loopback interface is
+ * not reachable for the guest.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net_open.h"
+
+#define PASST    "passt"
+#define TRIES_MS 500  /* for a port that a VM which has just ended may still have */
+#define START_S  10   /* passt takes some 20 ms */
+#define MAX_ARGS 128  /* fixed ones, and two a port */
+#define TEXT     8192 /* what they point to */
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4u /* Linux 5.11; musl 1.2.3 does not know it */
+#endif
+
+/* As QEMU's user networking has them; RFC 4193 for IPv6. */
+static const struct user_net {
+	int family;
+	const char *address, *gateway, *dns;
+	uint8_t prefix;
+} user_net[2] = {
+	{AF_INET, "10.0.2.15", "10.0.2.2", "10.0.2.3", 24},
+	{AF_INET6, "fd6d:6179:666c::15", "fd6d:6179:666c::2", "fd6d:6179:666c::3", 64},
+};
+
+/* passt's command line. */
+struct command {
+	char *argv[MAX_ARGS];
+	int argc;
+	char text[TEXT];
+	size_t used;
+};
+
+__attribute__((format(printf, 3, 4))) static void add(struct command *c, const char *option,
+						      const char *fmt, ...)
+{
+	va_list args;
+
+	c->argv[c->argc++] = (char *)option;
+	if (!fmt)
+		return;
+	va_start(args, fmt);
+	c->argv[c->argc++] = c->text + c->used;
+	c->used += (size_t)vsnprintf(c->text + c->used, sizeof(c->text) - c->used, fmt, args) + 1;
+	va_end(args);
+}
+
+static void add_address(struct command *c, const char *option, const struct noxs_net_address *a)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->address, text, sizeof(text));
+	add(c, option, "%s", text);
+}
+
+/* ---- what the host has ---- */
+
+/* Has the host a default route: v4, v6? proc(5), net/route and net/ipv6_route. */
+static bool default_route(bool v6)
+{
+	FILE *f = fopen(v6 ? "/proc/net/ipv6_route" : "/proc/net/route", "re");
+	char line[256], dest[33], mask[33], device[33];
+	unsigned flags;
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		if (v6)
+			found = sscanf(line, "%32s %2s %*s %*s %*s %*s %*s %*s %x %32s", dest, mask,
+				       &flags, device) == 4 &&
+				strspn(dest, "0") == 32 && !strcmp(mask, "00") && (flags & 2) &&
+				strcmp(device, "lo") != 0; /* RTF_GATEWAY */
+		else
+			found = sscanf(line, "%*s %32s %*s %x %*s %*s %*s %32s", dest, &flags,
+				       mask) == 3 &&
+				(flags & 1) && !strcmp(dest, "00000000") &&
+				!strcmp(mask, "00000000");
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Has the host a name server of that family? resolv.conf(5). */
+static bool has_name_server(bool v6)
+{
+	FILE *f = fopen("/etc/resolv.conf", "re");
+	char line[256], server[64];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "nameserver %63s", server) == 1 && !strchr(server, ':') == !v6;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* ---- the guest's addresses ---- */
+
+static struct noxs_net_address address(const struct user_net *n, const char *text, uint8_t prefix)
+{
+	struct noxs_net_address a = {.family = n->family == AF_INET6 ? 6 : 4, .prefix = prefix};
+
+	inet_pton(n->family, text, a.address);
+	return a;
+}
+
+/* Nothing was said: fixed addresses, of the families that the host has. */
+static void fixed(struct noxs_net_config *config, struct command *c)
+{
+	const bool route[2] = {default_route(false), default_route(true)};
+	const bool dns = !config->dns[0].family;
+	int n = 0, ndns = 0;
+
+	config->flags &= ~(uint32_t)(NOXS_NET_DHCP | NOXS_NET_SLAAC);
+	for (int v6 = 0; v6 < 2; v6++) {
+		const struct user_net *net = &user_net[v6];
+
+		/* Without a way out there is still the host. */
+		if (!route[v6] && (v6 || route[1]))
+			continue;
+		config->address[n++] = address(net, net->address, net->prefix);
+		config->gateway[v6] = address(net, net->gateway, 0);
+		add(c, "-a", "%s", net->address);
+		add(c, "-g", "%s", net->gateway);
+		if (!v6)
+			add(c, "-n", "%u", net->prefix);
+		if (!dns || !has_name_server(v6))
+			continue;
+		config->dns[ndns++] = address(net, net->dns, 0);
+		add(c, "--dns-forward", "%s", net->dns);
+	}
+	if (!route[1])
+		add(c, "-4", NULL);
+	else if (!route[0])
+		add(c, "-6", NULL);
+	if (!route[0] && !route[1]) {
+		add(c, "-i", "lo");
+		add(c, "-M", "52:55:0a:00:02:02");
+	}
+}
+
+/* As it was asked for; what is dynamic, passt's DHCP and router advertisements tell. */
+static void asked(struct noxs_net_config *config, struct command *c)
+{
+	const bool dns = !config->dns[0].family;
+	bool had[2] = {0};
+	int ndns = 0;
+
+	for (int i = 0; i < NOXS_NET_ADDRESSES; i++) {
+		const struct noxs_net_address *a = &config->address[i];
+
+		if (!a->family || had[a->family == 6])
+			continue; /* passt knows one of each */
+		had[a->family == 6] = true;
+		add_address(c, "-a", a);
+		if (a->family == 4)
+			add(c, "-n", "%u", a->prefix);
+	}
+	for (int v6 = 0; v6 < 2; v6++) {
+		if (!config->gateway[v6].family)
+			continue;
+		add_address(c, "-g", &config->gateway[v6]);
+		if (!dns || !has_name_server(v6))
+			continue;
+		config->dns[ndns++] = config->gateway[v6];
+		add_address(c, "--dns-forward", &config->gateway[v6]);
+	}
+}
+
+/* ---- ports ---- */
+
+/* Could one listen there? 0 or an errno. */
+static int try_port(const struct net_port *p, int family, unsigned port)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+	const struct sockaddr *at = family == AF_INET ? (void *)&v4 : (void *)&v6;
+	const socklen_t size = family == AF_INET ? sizeof(v4) : sizeof(v6);
+	int s = socket(family, (p->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0), on = 1;
+	int errnum = 0;
+
+	if (s < 0)
+		return errno == EAFNOSUPPORT ? 0 : errno;
+	if (family == AF_INET6)
+		setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (!p->udp)
+		setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* TIME_WAIT is fine */
+	if (p->address[0])
+		inet_pton(family, p->address,
+			  family == AF_INET ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr);
+	if (bind(s, at, size) || (!p->udp && listen(s, 1)))
+		errnum = errno;
+	close(s);
+	return errnum;
+}
+
+/* passt is content with one port of a range, and says little: so they are tried first. */
+static int check_ports(const struct net_spec *spec, struct err *err)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	const struct timespec pause = {.tv_nsec = 5000000};
+	int left_ms = TRIES_MS;
+
+	for (unsigned i = 0; i < spec->nports; i++) {
+		const struct net_port *p = &spec->port[i];
+
+		for (unsigned k = 0; k < 2u * p->count; k++) {
+			const int family = families[k % 2];
+			const unsigned port = p->host + k / 2;
+			int errnum;
+
+			if (p->address[0] && !strchr(p->address, ':') != (family == AF_INET))
+				continue;
+			while ((errnum = try_port(p, family, port)) == EADDRINUSE && left_ms > 0) {
+				nanosleep(&pause, NULL);
+				left_ms -= 5;
+			}
+			if (errnum)
+				return err_set(
+					err, errnum,
+					"-p: cannot listen on the host's port %s%s%u/%s%s",
+					p->address, p->address[0] ? " " : "", port,
+					p->udp ? "udp" : "tcp",
+					errnum == EACCES
+						? " (below 1024 it takes CAP_NET_BIND_SERVICE)"
+						: "");
+		}
+	}
+	return 0;
+}
+
+/* passt's form: [ADDRESS/]FIRST[-LAST][:FIRST[-LAST]]. */
+static void add_port(struct command *c, const struct net_port *p)
+{
+	const char *option = p->udp ? "-u" : "-t", *slash = p->address[0] ? "/" : "";
+
+	if (p->count == 1)
+		add(c, option, "%s%s%u:%u", p->address, slash, p->host, p->guest);
+	else
+		add(c, option, "%s%s%u-%u:%u-%u", p->address, slash, p->host,
+		    p->host + p->count - 1, p->guest, p->guest + p->count - 1);
+}
+
+/* ---- passt ---- */
+
+/* What it said, but for its troubles with the system's log. */
+static void last_words(char *text)
+{
+	char *to = text;
+
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (!strncmp(line, "Failed to send ", 15) ||
+		    !strncmp(line, "Don't run as root", 17))
+			continue;
+		if (to > text)
+			*to++ = ';', *to++ = ' ';
+		memmove(to, line, strlen(line) + 1);
+		to += strlen(to);
+	}
+	*to = 0;
+}
+
+/* Waits until it is in the background, or has failed. */
+static int await(pid_t pid, int from, struct err *err)
+{
+	char text[1024], spare[256], shown[300];
+	struct pollfd p = {.fd = from, .events = POLLIN};
+	size_t n = 0;
+	ssize_t got;
+	int status;
+
+	/* Its end of the pipe is closed when it has gone into the background, or ended. */
+	while (poll(&p, 1, START_S * 1000) > 0) {
+		if (n < sizeof(text) - 1)
+			got = read(from, text + n, sizeof(text) - 1 - n);
+		else
+			got = read(from, spare, sizeof(spare));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		n += n < sizeof(text) - 1 ? (size_t)got : 0;
+		p.revents = 0;
+	}
+	if (!(p.revents & (POLLHUP | POLLIN))) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		return err_set(err, ETIMEDOUT, "cannot have user networking: passt does not start");
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_set(err, errno, "cannot wait for passt");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return err_set(err, ENOENT, "cannot run passt");
+	if (!status)
+		return 0;
+	text[n] = 0;
+	last_words(text);
+	return err_set(err, 0, "cannot have user networking: passt: %s%s",
+		       text[0] ? net_quote(shown, sizeof(shown), text) : "it failed",
+		       strstr(text, "namespace")
+			       ? " (it isolates itself by a user namespace: allow them, see "
+				 "user.max_user_namespaces)"
+			       : "");
+}
+
+static int start(struct command *c, int sock, struct err *err)
+{
+	extern char **environ;
+	posix_spawn_file_actions_t actions;
+	int said[2], ret;
+	pid_t pid;
+
+	if (pipe2(said, O_CLOEXEC))
+		return err_set(err, errno, "cannot make a pipe for passt");
+	/* It outlives us: no descriptor of ours, or of our caller's, is to stay open with it. */
+	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
+	c->argv[c->argc] = NULL;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+	posix_spawn_file_actions_adddup2(&actions, 0, 1);
+	posix_spawn_file_actions_adddup2(&actions, said[1], 2);
+	posix_spawn_file_actions_adddup2(&actions, sock, 3);
+	ret = posix_spawnp(&pid, PASST, &actions, NULL, c->argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(said[1]);
+	if (ret == ENOENT)
+		ret = err_set(err, 0,
+			      "--net user takes passt, which is not installed: 'apt install passt' "
+			      "(or use --net tap)");
+	else if (ret)
+		ret = err_set(err, ret, "cannot run passt");
+	else
+		ret = await(pid, said[0], err);
+	close(said[0]);
+	return ret;
+}
+
+int net_open_user(struct net_link *link, const struct net_spec *spec, struct err *err)
+{
+	static struct command c;
+	struct noxs_net_config *config = &link->config;
+	int pair[2], ret = check_ports(spec, err);
+
+	if (ret)
+		return ret;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return err_set(err, errno, "cannot make a socket for passt");
+	c.argc = 0;
+	c.used = 0;
+	link->opened = (struct net_opened){
+		.version = NET_WIRE_VERSION,
+		.backend = NOXS_NET_STREAM,
+		.mtu = config->mtu ? config->mtu : NOXS_NET_MAX_MTU,
+		.ifname = PASST,
+	};
+	add(&c, PASST, NULL);
+	add(&c, "-q", NULL);
+	add(&c, "-F", "3");
+	add(&c, "--no-map-gw", NULL);
+	add(&c, "-m", "%u", link->opened.mtu);
+	if (spec->has_ip)
+		asked(config, &c);
+	else
+		fixed(config, &c);
+	for (unsigned i = 0; i < spec->nports; i++)
+		add_port(&c, &spec->port[i]);
+	ret = start(&c, pair[1], err);
+	close(pair[1]);
+	link->fd[0] = pair[0];
+	if (!ret && fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK))
+		ret = err_set(err, errno, "cannot use passt's socket");
+	return ret;
+}

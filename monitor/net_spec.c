@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net_spec.c: see net_spec.h: --net arguments, read and printed. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net_spec.h"
+
+#define MAX_PART 128 /* characters of KEY=VALUE; no valid one is longer */
+
+#define KINDS "xdp=IFACE, tap, tap=IFACE, tap=fd:N or user"
+
+enum { XDP = 1 << NET_XDP, TAP = 1 << NET_TAP, USER = 1 << NET_USER, ANY = XDP | TAP | USER };
+
+static const char *const kind_name[] = {"", "xdp", "tap", "user"};
+static const char *const mode_name[] = {"auto", "native", "generic"};
+static const char *const copy_name[] = {"auto", "copy", "zerocopy"};
+
+const char *net_quote(char *buf, size_t size, const char *text)
+{
+	size_t n = 0;
+
+	for (; *text && n + 1 < size; text++)
+		buf[n++] = isprint((unsigned char)*text) && !(*text & 0x80) ? *text : '?';
+	buf[n] = 0;
+	if (*text && n > 3)
+		memcpy(buf + n - 3, "...", 3);
+	return buf;
+}
+
+/* A message about the part KEY=VALUE. */
+static int bad(struct err *err, const char *key, const char *value, const char *why)
+{
+	char shown[64];
+
+	return err_set(err, 0, "--net: %s=%s: %s", key, net_quote(shown, sizeof(shown), value),
+		       why);
+}
+
+static bool is_zero(const void *at, size_t n)
+{
+	const uint8_t *byte = at;
+
+	while (n && !*byte)
+		byte++, n--;
+	return !n;
+}
+
+/* ---- values ---- */
+int net_ifname_check(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!n || n > 15 || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	/* As the kernel's dev_valid_name; and no %, which it would fill in. */
+	for (size_t i = 0; i < n; i++)
+		if (!isgraph((unsigned char)name[i]) || strchr("/:%", name[i]))
+			return -EINVAL;
+	return 0;
+}
+
+static int set_ifname(char *to, const char *key, const char *value, struct err *err)
+{
+	if (net_ifname_check(value))
+		return bad(err, key, value,
+			   "an interface's name has 1 to 15 characters, no blank, no '/', ':' "
+			   "or '%'");
+	strcpy(to, value);
+	return 0;
+}
+
+static int hex(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+static int set_mac(struct net_spec *spec, const char *value, struct err *err)
+{
+	uint8_t *mac = spec->config.mac;
+
+	if (strlen(value) != 17)
+		return bad(err, "mac", value, "write six bytes, as in 52:54:00:12:34:56");
+	for (int i = 0; i < 6; i++) {
+		int high = hex(value[3 * i]), low = hex(value[3 * i + 1]);
+
+		if (high < 0 || low < 0 || value[3 * i + 2] != (i < 5 ? ':' : 0))
+			return bad(err, "mac", value, "write six bytes, as in 52:54:00:12:34:56");
+		mac[i] = (uint8_t)(high << 4 | low);
+	}
+	if (mac[0] & 1)
+		return bad(err, "mac", value,
+			   "it is a multicast address (its first byte is odd), which no device "
+			   "can have");
+	if (is_zero(mac, 6))
+		return bad(err, "mac", value, "all zero is no device's address");
+	spec->has_mac = true;
+	return 0;
+}
+
+/* A decimal number and nothing else: -1 if it is not one, or larger than max. */
+static long number(const char *text, long max)
+{
+	size_t n = strlen(text);
+	long value;
+
+	if (!n || n > 9 || strspn(text, "0123456789") != n)
+		return -1;
+	value = strtol(text, NULL, 10);
+	return value <= max ? value : -1;
+}
+
+static int set_mtu(struct net_spec *spec, const char *value, struct err *err)
+{
+	long mtu = number(value, NOXS_NET_MAX_MTU);
+	char why[64];
+
+	if (mtu < (long)NOXS_NET_MIN_MTU) {
+		snprintf(why, sizeof(why), "an MTU is from %u to %u", NOXS_NET_MIN_MTU,
+			 NOXS_NET_MAX_MTU);
+		return bad(err, "mtu", value, why);
+	}
+	spec->config.mtu = (uint16_t)mtu;
+	return 0;
+}
+
+static int set_queue(struct net_spec *spec, const char *value, struct err *err)
+{
+	long queue = number(value, 65535);
+
+	if (queue < 0)
+		return bad(err, "queue", value, "write the number of a queue: 0, 1, ...");
+	spec->queue = (int)queue;
+	return 0;
+}
+
+/* Which of n words value is; -1: none. */
+static int word(const char *const *words, int n, const char *value)
+{
+	while (--n >= 0 && strcmp(words[n], value) != 0)
+		;
+	return n;
+}
+
+static int set_mode(struct net_spec *spec, const char *value, struct err *err)
+{
+	int n = word(mode_name, 3, value);
+
+	if (n < 0)
+		return bad(err, "mode", value, "it may be auto, native or generic");
+	spec->mode = (enum net_mode)n;
+	return 0;
+}
+
+static int set_copy(struct net_spec *spec, const char *value, struct err *err)
+{
+	int n = word(copy_name, 3, value);
+
+	if (n < 0)
+		return bad(err, "copy", value, "it may be auto, copy or zerocopy");
+	spec->copy = (enum net_copy)n;
+	return 0;
+}
+
+static int set_offload(struct net_spec *spec, const char *value, struct err *err)
+{
+	static const char *const words[] = {"off", "on"};
+
+	spec->offload = word(words, 2, value);
+	return spec->offload < 0 ? bad(err, "offload", value, "it may be on or off") : 0;
+}
+
+static int set_share(struct net_spec *spec, const char *value, struct err *err)
+{
+	if (*value)
+		return bad(err, "share", value, "it takes no value");
+	spec->share = true;
+	return 0;
+}
+
+static int set_bridge(struct net_spec *spec, const char *value, struct err *err)
+{
+	return set_ifname(spec->bridge, "bridge", value, err);
+}
+
+static int set_name(struct net_spec *spec, const char *value, struct err *err)
+{
+	if (!strcmp(value, "lo"))
+		return bad(err, "name", value, "it is the guest's loopback interface");
+	return set_ifname(spec->config.name, "name", value, err);
+}
+
+static int set_domain(struct net_spec *spec, const char *value, struct err *err)
+{
+	size_t n = strlen(value);
+
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)value[i]) && !strchr("-._", value[i]))
+			return bad(err, "domain", value,
+				   "a domain has letters, digits, '-', '_' and '.'");
+	if (!n || n >= sizeof(spec->config.domain))
+		return bad(err, "domain", value, "a domain has 1 to 63 characters");
+	strcpy(spec->config.domain, value);
+	return 0;
+}
+
+/* ---- addresses ---- */
+static unsigned bytes_of(const struct noxs_net_address *a)
+{
+	return a->family == 6 ? 16 : 4;
+}
+
+/* Neither "any", loopback, multicast, broadcast nor an IPv4 one in IPv6's clothes. */
+static bool is_unicast(const struct noxs_net_address *a)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	const uint8_t *byte = a->address;
+
+	if (a->family == 4)
+		return byte[0] != 0 && byte[0] != 127 && byte[0] < 224;
+	return byte[0] != 0xff && memcmp(byte, mapped, 12) != 0 &&
+	       !(is_zero(byte, 15) && byte[15] <= 1);
+}
+
+static bool link_local(const struct noxs_net_address *a)
+{
+	return a->family == 6 && a->address[0] == 0xfe && (a->address[1] & 0xc0) == 0x80;
+}
+
+/* The bits behind the prefix: all 0, all 1, or neither. */
+static bool host_bits_are(const struct noxs_net_address *a, bool set)
+{
+	for (unsigned bit = a->prefix; bit < bytes_of(a) * 8; bit++)
+		if (!(a->address[bit / 8] & 0x80 >> bit % 8) == set)
+			return false;
+	return true;
+}
+
+static bool same_net(const struct noxs_net_address *net, const struct noxs_net_address *a)
+{
+	unsigned whole = net->prefix / 8, rest = net->prefix % 8;
+
+	return net->family == a->family && !memcmp(net->address, a->address, whole) &&
+	       (!rest || !((net->address[whole] ^ a->address[whole]) & 0xff00 >> rest));
+}
+
+static bool same_address(const struct noxs_net_address *a, const struct noxs_net_address *b)
+{
+	return a->family == b->family && !memcmp(a->address, b->address, sizeof(a->address));
+}
+
+/* Any address: 0, or -EINVAL. */
+static int address(struct noxs_net_address *a, const char *value)
+{
+	*a = (struct noxs_net_address){.family = strchr(value, ':') ? 6 : 4};
+	return inet_pton(a->family == 6 ? AF_INET6 : AF_INET, value, a->address) == 1 ? 0 : -EINVAL;
+}
+
+static int set_ip(struct net_spec *spec, const char *value, struct err *err)
+{
+	struct noxs_net_address *all = spec->config.address, a;
+	char text[MAX_PART], why[160];
+	char *slash;
+	long prefix, max;
+	int n = 0;
+
+	spec->has_ip = true;
+	if (!strcmp(value, "dhcp") || !strcmp(value, "auto")) {
+		uint32_t flag = *value == 'd' ? NOXS_NET_DHCP : NOXS_NET_SLAAC;
+
+		if (spec->config.flags & flag)
+			return bad(err, "ip", value, "it is there twice");
+		spec->config.flags |= flag;
+		return 0;
+	}
+	snprintf(text, sizeof(text), "%s", value);
+	slash = strchr(text, '/');
+	if (slash)
+		*slash = 0;
+	if (address(&a, text))
+		return bad(err, "ip", value,
+			   "it may be an address with its prefix (10.0.0.5/24, fd00::5/64), dhcp "
+			   "(IPv4) or auto (IPv6, from router advertisements)");
+	max = a.family == 6 ? 128 : 32;
+	prefix = slash ? number(slash + 1, max) : -1;
+	if (prefix < 1) {
+		if (slash)
+			snprintf(why, sizeof(why), "the prefix length is from 1 to %ld", max);
+		else
+			snprintf(why, sizeof(why), "write the prefix length, too: ip=%.50s/%d",
+				 text, a.family == 6 ? 64 : 24);
+		return bad(err, "ip", value, why);
+	}
+	a.prefix = (uint8_t)prefix;
+	if (!is_unicast(&a))
+		return bad(err, "ip", value, "no device can have it: it is not a unicast address");
+	if (max - prefix > 1 &&
+	    (host_bits_are(&a, false) || (max == 32 && host_bits_are(&a, true))))
+		return bad(err, "ip", value,
+			   "no device can have it: it is the network's own, or its broadcast "
+			   "address");
+	for (; n < NOXS_NET_ADDRESSES && all[n].family; n++)
+		if (same_address(&all[n], &a))
+			return bad(err, "ip", value, "it is there twice");
+	if (n == NOXS_NET_ADDRESSES)
+		return bad(err, "ip", value, "a device has at most four addresses");
+	all[n] = a;
+	return 0;
+}
+
+static int set_gateway(struct net_spec *spec, const char *value, struct err *err)
+{
+	struct noxs_net_address a;
+	struct noxs_net_address *to;
+
+	if (address(&a, value) || !is_unicast(&a))
+		return bad(err, "gw", value,
+			   "write a router's address without a prefix: 10.0.0.1 or fd00::1");
+	to = &spec->config.gateway[a.family == 6];
+	if (to->family)
+		return bad(err, "gw", value, "there is one for IPv4 and one for IPv6 at most");
+	*to = a;
+	return 0;
+}
+
+static int set_dns(struct net_spec *spec, const char *value, struct err *err)
+{
+	struct noxs_net_address *all = spec->config.dns, a;
+	int n = 0;
+
+	if (address(&a, value) || (!is_unicast(&a) && a.address[0] != 127))
+		return bad(err, "dns", value,
+			   "write a name server's address without a port: 9.9.9.9 or fd00::53");
+	for (; n < NOXS_NET_DNS && all[n].family; n++)
+		if (same_address(&all[n], &a))
+			return bad(err, "dns", value, "it is there twice");
+	if (n == NOXS_NET_DNS)
+		return bad(err, "dns", value, "there are at most three name servers");
+	all[n] = a;
+	return 0;
+}
+
+/* ---- one argument ---- */
+static const struct key {
+	const char *name;
+	int (*set)(struct net_spec *spec, const char *value, struct err *err);
+	unsigned kinds;
+	bool repeats, alone;
+} keys[] = {
+	{"mac", set_mac, ANY, false, false},         {"ip", set_ip, ANY, true, false},
+	{"gw", set_gateway, ANY, true, false},       {"dns", set_dns, ANY, true, false},
+	{"domain", set_domain, ANY, false, false},   {"mtu", set_mtu, ANY, false, false},
+	{"name", set_name, ANY, false, false},       {"queue", set_queue, XDP, false, false},
+	{"mode", set_mode, XDP, false, false},       {"copy", set_copy, XDP, false, false},
+	{"share", set_share, XDP, false, true},      {"bridge", set_bridge, TAP, false, false},
+	{"offload", set_offload, TAP, false, false},
+};
+#define NKEYS (sizeof(keys) / sizeof(keys[0]))
+
+/* How many characters must be put in, taken out or changed to make b of a (Levenshtein). */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[12], n = (unsigned)strlen(b);
+
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 0; a[i]; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i + 1;
+		for (unsigned j = 1; j <= n; j++) {
+			unsigned best = diagonal + (a[i] != b[j - 1]);
+
+			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+			best = row[j] + 1 < best ? row[j] + 1 : best;
+			diagonal = row[j];
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+static int unknown_key(unsigned kind, const char *name, struct err *err)
+{
+	char shown[40], list[128] = "";
+	const struct key *near = NULL;
+	unsigned least = 3; /* what is further away is not a slip of the hand */
+
+	net_quote(shown, sizeof(shown), name);
+	for (const struct key *k = keys; k < keys + NKEYS; k++) {
+		size_t n = strlen(list);
+
+		if (!(k->kinds & 1u << kind))
+			continue;
+		snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", k->name);
+		if (distance(shown, k->name) < least) {
+			least = distance(shown, k->name);
+			near = k;
+		}
+	}
+	if (near && least < strlen(near->name))
+		return err_set(err, 0, "--net: there is no '%s'; is '%s' meant?", shown,
+			       near->name);
+	return err_set(err, 0, "--net: there is no '%s'; %s takes %s", shown, kind_name[kind],
+		       list);
+}
+
+/* One KEY[=VALUE]; had: which were there before. */
+static int set_key(struct net_spec *spec, char *part, unsigned *had, struct err *err)
+{
+	char *value = strchr(part, '=');
+	const struct key *k = keys;
+
+	if (value)
+		*value++ = 0;
+	while (k < keys + NKEYS && strcmp(k->name, part) != 0)
+		k++;
+	if (k == keys + NKEYS)
+		return unknown_key(spec->kind, part, err);
+	if (!(k->kinds & 1u << spec->kind))
+		return err_set(err, 0, "--net: '%s' is for %s, not for %s", k->name,
+			       k->kinds == XDP ? "xdp" : "tap", kind_name[spec->kind]);
+	if (!k->alone && (!value || !*value))
+		return err_set(err, 0, "--net: '%s' takes a value: %s=...", k->name, k->name);
+	if (!k->repeats && (*had & 1u << (k - keys)))
+		return err_set(err, 0, "--net: '%s' is there twice", k->name);
+	*had |= 1u << (k - keys);
+	return k->set(spec, value ? value : "", err);
+}
+
+/* KIND[=NAME] */
+static int set_kind(struct net_spec *spec, char *part, struct err *err)
+{
+	char *name = strchr(part, '='), shown[64];
+	int kind;
+	long fd;
+
+	if (name)
+		*name++ = 0;
+	kind = word(kind_name, 4, part);
+	if (kind <= 0)
+		return err_set(err, 0, "--net: there is no kind '%s': it may be " KINDS,
+			       net_quote(shown, sizeof(shown), part));
+	spec->kind = (enum net_kind)kind;
+	if (kind == NET_XDP && !name)
+		return err_set(err, 0,
+			       "--net: xdp takes the name of an interface: xdp=IFACE ('ip link' "
+			       "lists them)");
+	if (kind == NET_USER && name)
+		return bad(err, "user", name, "it takes no name; ports are given with -p");
+	if (!name)
+		return 0;
+	if (kind == NET_XDP || strncmp(name, "fd:", 3) != 0)
+		return set_ifname(spec->ifname, kind_name[kind], name, err);
+	fd = number(name + 3, INT_MAX);
+	if (fd < 3)
+		return bad(err, "tap", name,
+			   "write the number of an open descriptor that is not a standard stream: "
+			   "tap=fd:3");
+	spec->fd = (int)fd;
+	return 0;
+}
+
+/* What can only be told when all parts are there. */
+static int check(struct net_spec *spec, struct err *err)
+{
+	struct noxs_net_config *c = &spec->config;
+	char text[INET6_ADDRSTRLEN];
+	bool v6 = c->flags & NOXS_NET_SLAAC;
+
+	for (int i = 0; i < NOXS_NET_ADDRESSES; i++)
+		v6 |= c->address[i].family == 6;
+	if (v6 && spec->has_ip && c->mtu && c->mtu < 1280)
+		return err_set(err, 0, "--net: mtu=%u: IPv6 takes at least 1280 (RFC 8200)",
+			       c->mtu);
+	for (int g = 0; g < 2; g++) {
+		const struct noxs_net_address *gw = &c->gateway[g];
+		bool reached = !gw->family || (v6 && link_local(gw));
+
+		for (int i = 0; i < NOXS_NET_ADDRESSES && gw->family; i++) {
+			if (same_address(&c->address[i], gw))
+				return err_set(err, 0, "--net: gw and ip are the same address");
+			reached |= c->address[i].family && same_net(&c->address[i], gw);
+		}
+		if (!reached)
+			return err_set(
+				err, 0,
+				"--net: gw=%s: it is in no prefix of an ip=ADDRESS/PREFIX "
+				"here, so it cannot be reached",
+				inet_ntop(g ? AF_INET6 : AF_INET, gw->address, text, sizeof(text)));
+	}
+	if (spec->fd >= 0 && spec->bridge[0])
+		return err_set(err, 0,
+			       "--net: bridge=%s: a tap that is handed over open (tap=fd:%d) is "
+			       "attached by whoever opened it",
+			       spec->bridge, spec->fd);
+	if (spec->kind == NET_USER && !spec->has_ip)
+		c->flags |= NOXS_NET_DHCP | NOXS_NET_SLAAC;
+	return 0;
+}
+
+int net_spec_parse(struct net_spec *spec, const char *text, struct err *err)
+{
+	char part[MAX_PART], shown[64];
+	unsigned had = 0;
+	int ret = 0;
+
+	*spec = (struct net_spec){.fd = -1, .queue = -1, .offload = -1};
+	spec->config.flags = NOXS_NET_LINK_UP;
+	for (bool first = true; !ret; first = false) {
+		size_t n = strcspn(text, ",");
+
+		if (n >= sizeof(part) || (!n && !first))
+			return err_set(err, 0, "--net: %s, at '%s'",
+				       n ? "a part is too long" : "nothing between commas",
+				       net_quote(shown, sizeof(shown), text));
+		memcpy(part, text, n);
+		part[n] = 0;
+		ret = first ? set_kind(spec, part, err) : set_key(spec, part, &had, err);
+		if (!text[n])
+			break;
+		text += n + 1;
+	}
+	return ret ? ret : check(spec, err);
+}
+
+/* ---- all of a VM's ---- */
+static bool name_taken(const struct net_spec *spec, unsigned n, const char *name)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(spec[i].config.name, name))
+			return true;
+	return false;
+}
+
+int net_spec_finish(struct net_spec *spec, unsigned n, const uint8_t (*random)[6], struct err *err)
+{
+	for (unsigned i = 0, next = 0; i < n; i++) {
+		struct noxs_net_config *c = &spec[i].config;
+
+		while (!c->name[0]) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "eth%u", next++);
+			if (!name_taken(spec, n, name))
+				strcpy(c->name, name);
+		}
+		if (spec[i].has_mac)
+			continue;
+		memcpy(c->mac, random[i], 6);
+		c->mac[0] = (c->mac[0] & 0xfc) | 2; /* locally administered, unicast */
+		/* A socket that has its interface for itself is that interface: mayfly-net tells
+		 * its MAC. */
+		spec[i].has_mac = spec[i].kind != NET_XDP || spec[i].share;
+	}
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = i + 1; j < n; j++) {
+			const struct noxs_net_config *a = &spec[i].config, *b = &spec[j].config;
+
+			if (!strcmp(a->name, b->name))
+				return err_set(err, 0, "--net: two devices are called %s (name=)",
+					       a->name);
+			if (!memcmp(a->mac, b->mac, 6))
+				return err_set(err, 0,
+					       "--net: two devices have the same address "
+					       "mac=%02x:%02x:%02x:%02x:%02x:%02x",
+					       a->mac[0], a->mac[1], a->mac[2], a->mac[3],
+					       a->mac[4], a->mac[5]);
+		}
+	return 0;
+}
+
+/* ---- and back ---- */
+struct out {
+	char *buf;
+	size_t size, n;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct out *out, const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(out->n < out->size ? out->buf + out->n : NULL,
+		      out->n < out->size ? out->size - out->n : 0, fmt, args);
+	va_end(args);
+	out->n += n > 0 ? (size_t)n : 0;
+}
+
+static void put_addresses(struct out *out, const char *key, const struct noxs_net_address *a, int n)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	for (; n--; a++) {
+		if (!a->family)
+			continue;
+		inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->address, text, sizeof(text));
+		put(out, ",%s=%s", key, text);
+		if (a->prefix)
+			put(out, "/%u", a->prefix);
+	}
+}
+
+size_t net_spec_print(const struct net_spec *spec, char *buf, size_t size)
+{
+	const struct noxs_net_config *c = &spec->config;
+	struct out out = {buf, size, 0};
+
+	put(&out, "%s", kind_name[spec->kind]);
+	if (spec->fd >= 0)
+		put(&out, "=fd:%d", spec->fd);
+	else if (spec->ifname[0])
+		put(&out, "=%s", spec->ifname);
+	if (spec->has_mac)
+		put(&out, ",mac=%02x:%02x:%02x:%02x:%02x:%02x", c->mac[0], c->mac[1], c->mac[2],
+		    c->mac[3], c->mac[4], c->mac[5]);
+	put_addresses(&out, "ip", c->address, NOXS_NET_ADDRESSES);
+	if (spec->has_ip && (c->flags & NOXS_NET_DHCP))
+		put(&out, ",ip=dhcp");
+	if (spec->has_ip && (c->flags & NOXS_NET_SLAAC))
+		put(&out, ",ip=auto");
+	put_addresses(&out, "gw", c->gateway, 2);
+	put_addresses(&out, "dns", c->dns, NOXS_NET_DNS);
+	if (c->domain[0])
+		put(&out, ",domain=%s", c->domain);
+	if (c->mtu)
+		put(&out, ",mtu=%u", c->mtu);
+	if (c->name[0])
+		put(&out, ",name=%s", c->name);
+	if (spec->kind == NET_XDP) {
+		if (spec->queue >= 0)
+			put(&out, ",queue=%d", spec->queue);
+		put(&out, ",mode=%s,copy=%s%s", mode_name[spec->mode], copy_name[spec->copy],
+		    spec->share ? ",share" : "");
+	}
+	if (spec->bridge[0])
+		put(&out, ",bridge=%s", spec->bridge);
+	if (spec->offload >= 0)
+		put(&out, ",offload=%s", spec->offload ? "on" : "off");
+	return out.n;
+}

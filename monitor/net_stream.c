@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net_stream.c: frames over a stream socket, each with its length in front (32 bits, big-endian):
+ * the protocol of QEMU's -netdev stream, which passt speaks.
+ *
+ * Reads and writes are for as many frames as there are, so they go through a buffer each way.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "net_backend.h"
+
+#define LENGTH    4u
+#define MAX_FRAME NET_MAX_FRAME
+/* Half of it, at least, is free when a frame is put in, or half of one read. */
+#define BYTES     (2 * (LENGTH + MAX_FRAME))
+#define MAX_READS 4
+
+static int open_stream(struct net_dev *d, struct err *err)
+{
+	int flags = fcntl(d->fd, F_GETFL);
+	uint8_t *at =
+		mmap(NULL, 2 * BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return err_set(err, errno, "cannot have a buffer for a net device");
+	d->in = at;
+	d->out = at + BYTES;
+	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(d->fd, F_SETFL, flags | O_NONBLOCK)))
+		return err_set(err, errno, "cannot use a net device's socket");
+	return 0;
+}
+
+static void fail(struct net_dev *d, int errnum)
+{
+	net_break(d, "%s is gone (%s)", d->link.opened.ifname[0] ? d->link.opened.ifname : "passt",
+		  errnum ? strerror(errnum) : "it closed the connection");
+}
+
+/* Writes what `out` holds: true if that was all. */
+static bool flush(struct net_dev *d)
+{
+	while (d->out_at < d->out_bytes) {
+		ssize_t n = write(d->fd, d->out + d->out_at, d->out_bytes - d->out_at);
+
+		d->counters.kicks++;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			if (errno == EAGAIN)
+				d->blocked = NET_POLL;
+			else
+				fail(d, errno);
+			return false;
+		}
+		d->out_at += (uint32_t)n;
+	}
+	d->out_at = d->out_bytes = 0;
+	return true;
+}
+
+static void append(struct net_dev *d, const struct iovec *iov, unsigned n, size_t bytes)
+{
+	uint32_t length = htonl((uint32_t)bytes);
+
+	memcpy(d->out + d->out_bytes, &length, LENGTH);
+	d->out_bytes += LENGTH;
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(d->out + d->out_bytes, iov[i].iov_base, iov[i].iov_len);
+		d->out_bytes += (uint32_t)iov[i].iov_len;
+	}
+}
+
+static void send_frames(struct net_dev *d)
+{
+	struct iovec iov[NET_PIECES];
+	unsigned budget = NET_BATCH, n;
+	size_t bytes;
+
+	d->blocked = NET_FREE;
+	if (!flush(d))
+		return;
+	while ((n = net_tx_frame(d, iov, &bytes, &budget))) {
+		append(d, iov, n, bytes);
+		net_tx_done(d, true, bytes);
+		if (d->out_bytes > BYTES / 2 && !flush(d))
+			return;
+	}
+	if (d->out_bytes) {
+		enum net_blocked why = d->blocked;
+
+		if (flush(d))
+			d->blocked = why;
+	}
+}
+
+/* Gives the guest the frames that `in` holds: true if it took all that are whole. */
+static bool give(struct net_dev *d)
+{
+	uint32_t at = 0, length;
+	bool all = true;
+
+	while (all && d->in_bytes - at >= LENGTH) {
+		memcpy(&length, d->in + at, LENGTH);
+		length = ntohl(length);
+		if (length > MAX_FRAME || !length) {
+			net_break(d, "passt sent a frame of %u bytes", length);
+			return false;
+		}
+		if (d->in_bytes - at - LENGTH < length)
+			break;
+		all = net_rx_give(d, d->in + at + LENGTH, length);
+		if (all)
+			at += LENGTH + length;
+	}
+	memmove(d->in, d->in + at, d->in_bytes - at);
+	d->in_bytes -= at;
+	return all;
+}
+
+static void receive_frames(struct net_dev *d)
+{
+	/* Bounded by the guest's buffers, too: it takes none back while we are at it. */
+	for (unsigned i = 0; i < MAX_READS && give(d); i++) {
+		uint32_t room = BYTES - d->in_bytes;
+		ssize_t n = read(d->fd, d->in + d->in_bytes, room);
+
+		if (n <= 0 && !(n < 0 && (errno == EAGAIN || errno == EINTR))) {
+			fail(d, n ? errno : 0);
+			return;
+		}
+		d->in_bytes += n > 0 ? (uint32_t)n : 0;
+		if (n < (ssize_t)room) { /* that was all there was */
+			d->dry = give(d);
+			return;
+		}
+	}
+}
+
+const struct net_backend net_stream = {
+	.name = "stream",
+	.open = open_stream,
+	.send = send_frames,
+	.receive = receive_frames,
+};

@@ -1,0 +1,98 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# clients.bats: other people's servers in a home, and other people's clients outside: lighttpd,
+# Redis and iperf3, as tests/programs/build.sh makes them; curl, wrk, redis-benchmark, iperf3.
+#
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034 # shared with net.bash
+
+load ../e2e/helpers
+load net
+
+# serving N PORT PROGRAM ARG...: starts it, waits until it accepts. $stdin: what it reads.
+serving() {
+	local n=$1 port=$2 tries=0
+	publish=$port home_command "$n" -- "${@:3}"
+	ip netns exec "${command[@]}" <"${stdin:-/dev/null}" >"$T/home$n.out" 2>"$T/home$n.err" 3>&- &
+	children+=($!)
+	pid[n]=$!
+	until here timeout 1 bash -c "</dev/tcp/10.9.0.$((1 + n))/$port" 2>/dev/null; do
+		kill -0 "${pid[n]}" 2>/dev/null || fail "$kind: $3 ended: $(tail -n 3 "$T/home$n.err")"
+		[ $((tries += 1)) -lt 300 ] || fail "$kind: $3 does not accept"
+		sleep 0.02
+	done
+}
+
+@test "lighttpd: curl and wrk" {
+	printf '%s\n' 'server.document-root = "/etc"' 'server.port = 80' \
+		'server.use-ipv6 = "disable"' 'status.status-url = "/status"' \
+		'server.modules = ("mod_status")' >"$T/conf"
+	for kind in $(kinds tap xdp direct share user); do
+		world "$kind"
+		stdin=$T/conf serving 1 80 "$PROGRAMS/lighttpd" -D -f -
+		[ "$(here curl -sS -o "$T/page" -w '%{http_code}' http://10.9.0.2/services)" = 200 ]
+		grep -q '^http' "$T/page"
+		[ "$(here curl -sS -o /dev/null -w '%{http_code}' http://10.9.0.2/nothing)" = 404 ]
+		here curl -sS -I -H 'Connection: close' http://10.9.0.2/services | grep -q '^Server: lighttpd'
+		# Keep-alive, and ranges.
+		here curl -sS -r 0-3 http://10.9.0.2/services -o "$T/part" http://10.9.0.2/services -o "$T/part2"
+		here wrk -t 1 -c 50 -d 2 http://10.9.0.2/services >"$T/wrk.out"
+		! grep -qE 'Socket errors|Non-2xx' "$T/wrk.out" || fail "$kind: $(cat "$T/wrk.out")"
+		grep -q 'Requests/sec' "$T/wrk.out"
+		kill -TERM "${pid[1]}"
+		wait "${pid[1]}" || true
+	done
+}
+
+@test "Redis: redis-cli and redis-benchmark" {
+	for kind in $(kinds tap xdp); do
+		world "$kind"
+		serving 1 6379 "$PROGRAMS/redis-server" --save '' --appendonly no --protected-mode no \
+			--bind 0.0.0.0 --maxclients 200
+		[ "$(here redis-cli -h 10.9.0.2 set answer 42)" = OK ]
+		[ "$(here redis-cli -h 10.9.0.2 get answer)" = 42 ]
+		here redis-benchmark -h 10.9.0.2 -q -c 50 -n 5000 -t ping,set,get,lpush >"$T/redis.out" 2>&1
+		[ "$(grep -c 'requests per second' "$T/redis.out")" -ge 4 ] || fail "$kind: $(cat "$T/redis.out")"
+		here redis-benchmark -h 10.9.0.2 -q -c 20 -P 16 -d 2000 -n 20000 -t set,get >"$T/redis.out" 2>&1
+		[ "$(here redis-cli -h 10.9.0.2 get answer)" = 42 ]
+		# A value that no buffer holds.
+		head -c 3000000 /dev/urandom | base64 -w 0 >"$T/value"
+		here redis-cli -h 10.9.0.2 -x set large <"$T/value" >/dev/null
+		here redis-cli -h 10.9.0.2 get large | head -c -1 | cmp - "$T/value"
+	done
+}
+
+# No intervals, no affinity: one sum at the end.
+iperf_sum() { # FILTER
+	jq -e "$1" "$T/iperf.out" >/dev/null || fail "$kind: $(jq -c '.error // .end' "$T/iperf.out")"
+}
+
+@test "iperf3: a server in a home, TCP both ways, several streams, UDP" {
+	for kind in $(kinds tap xdp); do
+		world "$kind"
+		serving 1 5201 "$PROGRAMS/iperf3" -s
+		for options in '-n 50M' '-n 50M -R' '-n 20M -P 4' '-n 10M -l 1000'; do
+			# shellcheck disable=SC2086
+			here iperf3 -c 10.9.0.2 -J $options >"$T/iperf.out" || true
+			iperf_sum '.end.sum_received.bytes > 9000000'
+		done
+		for options in '' -R; do
+			# shellcheck disable=SC2086
+			here iperf3 -c 10.9.0.2 -J -u -b 40M -l 1000 -t 1 $options >"$T/iperf.out" || true
+			iperf_sum '.end.sum.packets > 1000 and .end.sum.lost_percent < 20'
+		done
+	done
+}
+
+@test "iperf3: a client in a home" {
+	for kind in $(kinds tap xdp); do
+		world "$kind"
+		background iperf "$C" iperf3 -s --forceflush
+		until_true 5 grep -qs 'listening' "$T/iperf.out"
+		for options in '-n 50M' '-n 50M -R'; do
+			# shellcheck disable=SC2086
+			in_home 1 -- "$PROGRAMS/iperf3" -c 10.9.0.1 --forceflush $options >"$T/client.out"
+			grep -q 'receiver' "$T/client.out" || fail "$kind: $(cat "$T/client.out")"
+		done
+	done
+}

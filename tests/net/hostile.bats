@@ -1,0 +1,297 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# hostile.bats: who must not reach or disturb whom: frames of other VMs, forged addresses,
+# guests that break the device's rings (tests/guest-hostile/net.c), interfaces and descriptors
+# that go away under way. The others on the same bridge go on, and the host's kernel says
+# nothing about it.
+#
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034 # shared with net.bash
+
+load ../e2e/helpers
+load net
+
+HOSTILE=$(dirname "$PROGRAMS")/guest-hostile/musl/net
+
+stop_it() {
+	here "$NET/frames" send ff:ff:ff:ff:ff:ff 02:00:00:00:00:99 'stop it' 3 >/dev/null
+}
+
+# ---- whose frames ----
+
+@test "a VM never receives another's unicast frames" {
+	for kind in $(kinds tap xdp share); do
+		world "$kind"
+		server 1
+		if [ "$kind" = process ]; then
+			continue
+		fi
+		# Its buffers hold whatever the device was given, whatever the kernel then makes of it.
+		home 2 -- "$HOSTILE" scan 'for somebody else' 20000
+		for mac in "$(mac_of 1)" 02:00:00:00:00:77 02:00:0a:09:01:03; do
+			here "$NET/frames" send $mac 02:00:00:00:00:98 'for somebody else' 20 >/dev/null
+		done
+		ask both 10.9.0.2 3000000
+		stop_it
+		until_true 5 grep -q '^found' "$T/home2.out"
+		grep -q '^found 0, over 1' "$T/home2.out" || fail "$kind: $(cat "$T/home2.out")"
+		# The same text, for itself and for all: so it would have been found.
+		for mac in "$(mac_of 2)" ff:ff:ff:ff:ff:ff 33:33:00:00:00:01; do
+			home 2 -- "$HOSTILE" scan 'for somebody else' 20000
+			here "$NET/frames" send "$mac" 02:00:00:00:00:98 'for somebody else' 5 >/dev/null
+			stop_it
+			until_true 5 grep -q '^found' "$T/home2.out"
+			! grep -q '^found 0' "$T/home2.out" || fail "$kind: $mac reached nobody"
+		done
+	done
+}
+
+@test "a VM's frames with another's source address go nowhere" {
+	for kind in $(kinds tap xdp share direct); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		# On the wire.
+		background watch "$C" "$NET/frames" watch c0 30 'in my name'
+		until_ready watch
+		for from in 02:00:0a:09:00:03 02:00:00:00:00:98 ff:ff:ff:ff:ff:ff 00:00:00:00:00:00; do
+			in_home 1 -- "$NET/frames" send ff:ff:ff:ff:ff:ff $from 'not in my name' 20 >/dev/null
+			in_home 1 -- "$HOSTILE" flood 0xffffffffffff "0x${from//:/}" 'not in my name' 100 >/dev/null
+		done
+		stop_it
+		# c0's own do not come in, so somebody else ends it.
+		in_home 1 -- "$NET/frames" send ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'stop it' 3 >/dev/null
+		until_true 5 grep -q ' frames with ' "$T/watch.out"
+		grep -q '^0 frames' "$T/watch.out" || fail "$kind: $(cat "$T/watch.out")"
+		# The same with its own: so they would have been seen.
+		background watch "$C" "$NET/frames" watch c0 30 'in my name'
+		until_ready watch
+		in_home 1 -- "$NET/frames" send ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'in my name' 20 >/dev/null
+		in_home 1 -- "$NET/frames" send ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'stop it' 3 >/dev/null
+		until_true 5 grep -q ' frames with ' "$T/watch.out"
+		grep -q '^20 frames' "$T/watch.out" || fail "$kind: $(cat "$T/watch.out")"
+	done
+}
+
+# ---- broken rings ----
+
+# attack ARG...: as home 2, beside home 1, which does not notice. The end is the guest's exit
+# code, or 125 and a reason, or 124 at the time limit, or a crash that is reported.
+attack() {
+	local code=0
+	in_home 2 --timeout=3s -- "$HOSTILE" "$@" >"$T/attack.out" 2>"$T/attack.err" || code=$?
+	case $code in
+	0 | 124) ;;
+	125) head -n 1 "$T/attack.err" | grep -q '^mayfly: ' ;;
+	131 | 132 | 133 | 134 | 135 | 136 | 139) grep -q '^mayfly: guest crashed: SIG' "$T/attack.err" ;;
+	*) false ;;
+	esac || fail "$kind: $*: $code $(tail -n 3 "$T/attack.err")"
+	[ "$(wc -c <"$T/attack.err")" -lt 65536 ]
+	code_of=$code
+}
+
+undisturbed() {
+	ask udp 10.9.0.2 10 1000
+	ask both 10.9.0.2 300000
+}
+
+hostile_world() {
+	world "$1"
+	server 1
+	undisturbed
+	log=$(kernel_log)
+}
+
+hostile_end() {
+	undisturbed
+	[ "$(kernel_log)" -eq "$log" ] || fail "$kind: the kernel says: $(dmesg | tail -n 5)"
+	ask end 10.9.0.2
+	ended 1 0
+}
+
+@test "descriptors outside of the buffers, of any length" {
+	for kind in $(kinds tap xdp share); do
+		[ "$kind" != process ] || continue
+		hostile_world "$kind"
+		for addr in 0 1 0x2fffff 0x300000 0x3fffff 0x400000 0x7fffffff 0xffffffff 0x100000000 \
+			0x7fffffffffffffff 0xfffffffffffff000 0xffffffffffffffff; do
+			for len in 0 60 0xffffffff; do
+				attack descriptors $addr $len 0 3
+			done
+		done
+		for len in 1 13 14 2048 2049 4096 65535 65536 0x7fffffff 0x80000000; do
+			attack descriptors 0 $len 0 3
+			attack descriptors 2047 $len 0 3
+		done
+		for options in 1 2 0xffffffff; do
+			attack descriptors 0 60 $options 1
+			attack descriptors 0 2048 $options 1000
+		done
+		hostile_end
+	done
+}
+
+@test "ring indices that make no sense" {
+	for kind in $(kinds tap xdp share); do
+		[ "$kind" != process ] || continue
+		hostile_world "$kind"
+		for ring in 0 1 2 3; do
+			for value in 1 1024 1025 0x7fffffff 0x80000000 0xffffffff; do
+				attack producer $ring $value
+				attack consumer $ring $value
+			done
+		done
+		for value in 0 1 0xffffffff; do
+			attack flags $value
+		done
+		for byte in 0 0x55 0xff; do
+			attack zero $byte
+			attack front $byte
+		done
+		hostile_end
+	done
+}
+
+@test "rings at random; the same buffer for all; wild headers of segments" {
+	for kind in $(kinds tap xdp share); do
+		[ "$kind" != process ] || continue
+		hostile_world "$kind"
+		for _ in 1 2 3; do
+			attack random 300
+		done
+		attack same 0
+		attack same 2047
+		attack headers 300
+		hostile_end
+	done
+}
+
+@test "rings that are full for ever: a VM that takes nothing, busy or asleep" {
+	for kind in $(kinds tap xdp share); do
+		[ "$kind" != process ] || continue
+		hostile_world "$kind"
+		for busy in 0 1; do
+			home_command 2 --timeout=20s -- "$HOSTILE" full 2000 $busy
+			background full "${command[@]}"
+			# Addressed to it, and to all.
+			ip -n "$C" neigh replace 10.9.0.3 lladdr "$(mac_of 2)" dev c0
+			here ping -f -q -c 3000 -W 1 -i 0.0002 10.9.0.3 >/dev/null || true
+			here "$NET/frames" send ff:ff:ff:ff:ff:ff 02:00:00:00:00:98 'to all of you' 3000 >/dev/null
+			undisturbed
+			wait "${children[-1]}"
+		done
+		hostile_end
+	done
+}
+
+@test "storms: doorbells, frames" {
+	for kind in $(kinds tap xdp share); do
+		[ "$kind" != process ] || continue
+		hostile_world "$kind"
+		attack storm 0 "$(scaled 5000)"
+		attack storm 1 "$(scaled 5000)"
+		for slot in 1 2 3; do
+			attack slots $slot 1
+		done
+		# Under way, at the same time, the neighbour is as good as ever.
+		home_command 2 --timeout=20s -- "$HOSTILE" flood 0xffffffffffff 0x02000a090003 noise 3000
+		background noise "${command[@]}"
+		ask udp 10.9.0.2 200 100
+		ask both 10.9.0.2 1000000
+		kill -0 "${children[-1]}" # it was under way
+		wait "${children[-1]}"
+		hostile_end
+	done
+}
+
+@test "what of the device is not the guest's to write, or not there" {
+	for kind in $(kinds tap xdp); do
+		[ "$kind" != process ] || continue
+		hostile_world "$kind"
+		for what in config tables beyond; do
+			attack $what
+			[ "$code_of" -eq 139 ] || fail "$kind: $what: $code_of"
+		done
+		hostile_end
+	done
+}
+
+# ---- what goes away ----
+
+# under_way N: a transfer from home N, in the background.
+under_way() {
+	background serve "$C" "$NET/serve"
+	until_ready serve
+	home_command "$1" -- "$NET/ask" send 10.9.0.1 100000000000
+	background "home$1" "${command[@]}"
+	pid[$1]=$!
+	until_true 10 moving
+}
+
+moving() {
+	local before after
+	before=$(here cat /sys/class/net/c0/statistics/rx_bytes)
+	sleep 0.1
+	after=$(here cat /sys/class/net/c0/statistics/rx_bytes)
+	[ $((after - before)) -gt 500000 ]
+}
+
+# The monitor lives on, its program can end, and the machine is as before.
+survives() {
+	sleep 0.5
+	kill -0 "${pid[1]}" || fail "$kind: it ended: $(tail -n 3 "$T/home1.err")"
+	kill -TERM "${pid[1]}"
+	ended 1 143
+	[ "$(kernel_log)" -eq "$log" ] || fail "$kind: the kernel says: $(dmesg | tail -n 5)"
+}
+
+@test "the interface is deleted while it is in use" {
+	for kind in $(kinds tap xdp direct share); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		log=$(kernel_log)
+		before=$(inventory)
+		under_way 1
+		case $kind in
+		direct | share) ip -n "$H" link del h0 ;;
+		*)
+			for name in $(inventory | cut -d ' ' -f 1); do
+				grep -q "^$name\b" <<<"$before" || ip -n "$H" link del "$name"
+			done
+			;;
+		esac
+		survives
+	done
+}
+
+@test "the bridge is deleted, the line goes down and up again" {
+	for kind in $(kinds tap xdp); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		log=$(kernel_log)
+		server
+		ask both 10.9.0.2 1000000
+		ip -n "$H" link set br0 down
+		ip -n "$H" link set br0 up
+		until_true 5 here "$NET/ask" both 10.9.0.2 1000
+		ip -n "$H" link set h0 down
+		ip -n "$H" link set h0 up
+		until_true 5 here "$NET/ask" both 10.9.0.2 1000
+		ip -n "$H" link del br0
+		survives
+	done
+}
+
+@test "passt is killed while it is in use" {
+	for kind in $(kinds user); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		log=$(kernel_log)
+		under_way 1
+		passt=$(ps -o pid= --ppid "${pid[1]}" | tr -d ' ' | head -n 1)
+		[ -n "$passt" ] && [ "$(cat "/proc/$passt/comm")" != mayfly ] ||
+			passt=$(for p in $(ip netns pids "$H"); do grep -l '^passt' "/proc/$p/comm"; done | grep -o '[0-9]*' | head -n 1)
+		[ -n "$passt" ]
+		kill -KILL "$passt"
+		survives
+	done
+}

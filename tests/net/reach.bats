@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# reach.bats: who reaches whom: ping, MTU, neighbours, several VMs on one bridge.
+#
+# shellcheck disable=SC2154,SC2030,SC2031 # shared with net.bash
+
+load ../e2e/helpers
+load net
+
+# pings ADDRESS SIZE [OPTION...]: five, none lost.
+pings() {
+	here ping -q -c 5 -i 0.01 -W 2 -s "$2" "${@:3}" "$1" >"$T/ping.out" 2>&1 ||
+		fail "$kind: ping $*: $(tail -n 3 "$T/ping.out")"
+	grep -q ' 0% packet loss' "$T/ping.out" || fail "$kind: $(cat "$T/ping.out")"
+	! grep -qiE 'dup|differ|wrong' "$T/ping.out"
+}
+
+@test "ping, IPv4 and IPv6, of all sizes to the MTU and beyond" {
+	for kind in $(kinds tap xdp direct share); do
+		world "$kind"
+		server
+		for size in 0 1 17 18 56 100 555 1000 1471 1472; do
+			pings 10.9.0.2 $size -M 'do'
+		done
+		for size in 0 1 56 1000 1451 1452; do
+			pings fd09::2 $size -M 'do'
+		done
+		# In fragments.
+		for size in 1473 2000 6000; do
+			pings 10.9.0.2 $size
+			pings fd09::2 $size
+		done
+	done
+}
+
+@test "a flood of pings is answered" {
+	for kind in $(kinds tap xdp direct share); do
+		world "$kind"
+		server
+		here ping -f -q -c 2000 -W 2 10.9.0.2 >"$T/ping.out"
+		grep -q ' 0% packet loss' "$T/ping.out" || fail "$kind: $(cat "$T/ping.out")"
+	done
+}
+
+@test "an MTU of its own is kept, and told to TCP's other end" {
+	for kind in $(kinds tap xdp direct share); do
+		world "$kind"
+		[ "$kind" = process ] || more=,mtu=1280
+		server
+		more=
+		[ "$kind" != process ] || ip -n "$H.1" link set eth0 mtu 1280
+		background dump "$C" tcpdump -i c0 -n -s 100 -w "$T/dump" tcp
+		until_true 5 grep -qs listening "$T/dump.err"
+		ask receive 10.9.0.2 1000000
+		ask receive fd09::2 1000000
+		ask send 10.9.0.2 1000000
+		ask udp 10.9.0.2 5 1252
+		ask udp 10.9.0.2 5 1253 # fragments, theirs
+		kill -TERM "${children[-1]}"
+		wait "${children[-1]}"
+		# The largest that came from it, and its announcement. Its frames may come as one large
+		# one where a tap takes segments: then only the announcement can be seen.
+		tcpdump -n -r "$T/dump" 'tcp[tcpflags] & tcp-syn != 0 and src host 10.9.0.2' 2>/dev/null |
+			grep -q 'mss 1240' || fail "$kind: no MSS of 1240"
+	done
+}
+
+@test "neighbours: ARP and ND, several VMs on one bridge, all to all" {
+	for kind in $(kinds tap xdp share); do
+		world "$kind"
+		for n in 1 2 3 4; do
+			server $n
+		done
+		for n in 1 2 3 4; do
+			pings 10.9.0.$((1 + n)) 56
+			pings fd09::$((1 + n)) 56
+			[ "$(ip -n "$C" neigh show 10.9.0.$((1 + n)) | grep -o 'lladdr [^ ]*')" = "lladdr $(mac_of $n)" ]
+			[ "$(ip -n "$C" neigh show fd09::$((1 + n)) | grep -o 'lladdr [^ ]*')" = "lladdr $(mac_of $n)" ]
+		done
+		# From one to the others.
+		for n in 1 2 3 4; do
+			in_home 5 -- "$NET/ask" both 10.9.0.$((1 + n)) 1000000 >/dev/null
+			in_home 5 -- "$NET/ask" udp fd09::$((1 + n)) 10 1000 >/dev/null
+		done
+		for n in 1 2 3 4; do
+			ask end 10.9.0.$((1 + n))
+			ended $n 0
+		done
+	done
+}
+
+@test "two interfaces in one VM" {
+	for kind in $(kinds tap xdp); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		ip -n "$C" link add c1 type dummy # its address alone is what counts
+		net_option 1
+		more=,ip=10.9.1.2/24,name=back
+		ip='' net_option 7
+		second=$net more=
+		server 1 --net "$second"
+		ip -n "$C" address add 10.9.1.1/24 dev c0
+		pings 10.9.0.2 56
+		pings 10.9.1.2 56
+		[ "$(ip -n "$C" neigh show 10.9.1.2 | grep -o 'lladdr [^ ]*')" = "lladdr $(mac_of 7)" ]
+		ask both 10.9.1.2 1000000
+	done
+}
+
+@test "nothing is left of a VM: after its end, SIGTERM, SIGKILL" {
+	for kind in $(kinds tap xdp direct share); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		before=$(inventory)
+		server
+		ask end 10.9.0.2
+		ended 1 0
+		until_true 5 eval '[ "$(inventory)" = "$before" ]'
+		for signal in TERM KILL; do
+			server
+			[ "$(inventory)" != "$before" ]
+			kill -$signal "${pid[1]}"
+			wait "${pid[1]}" || true
+			until_true 5 eval '[ "$(inventory)" = "$before" ]'
+		done
+		# And the next one works.
+		server
+		pings 10.9.0.2 56
+	done
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# stream.bats: TCP and UDP between a home and a process behind a veth; both ends check each byte.
+#
+# shellcheck disable=SC2154,SC2030,SC2031 # shared with net.bash
+
+load ../e2e/helpers
+load net
+
+GB=1000000000
+MB=1000000
+
+@test "TCP: 1 GB in and 1 GB out, with sums" {
+	for kind in $(kinds tap xdp); do
+		world "$kind"
+		server
+		ask send 10.9.0.2 "$(scaled $GB)"
+		ask receive 10.9.0.2 "$(scaled $GB)"
+		ask end 10.9.0.2
+		ended 1 0
+	done
+}
+
+@test "TCP: both ways at once, IPv4 and IPv6, the home as server" {
+	for kind in $(kinds tap xdp direct share user); do
+		world "$kind"
+		server
+		for address in 10.9.0.2 fd09::2; do
+			ask send $address "$(scaled $((30 * MB)))"
+			ask receive $address "$(scaled $((30 * MB)))"
+			ask both $address "$(scaled $((10 * MB)))"
+		done
+	done
+}
+
+@test "TCP: the home as client" {
+	for kind in $(kinds tap xdp direct share user); do
+		world "$kind"
+		background serve "$C" "$NET/serve"
+		until_ready serve
+		for address in 10.9.0.1 fd09::1; do
+			in_home 1 -- "$NET/ask" send $address "$(scaled $((30 * MB)))"
+			in_home 1 -- "$NET/ask" receive $address "$(scaled $((30 * MB)))"
+			in_home 1 -- "$NET/ask" both $address "$(scaled $((10 * MB)))"
+			in_home 1 -- "$NET/ask" half $address
+			in_home 1 -- "$NET/ask" reset $address
+			[ "$kind" = user ] || in_home 1 -- "$NET/ask" refused $address
+			in_home 1 -- "$NET/ask" abort $address 3
+		done
+	done
+}
+
+@test "TCP: 1,000 connections at once, in and out" {
+	for kind in $(kinds tap xdp); do
+		world "$kind"
+		server
+		ask many 10.9.0.2 "$(scaled 1000)"
+		ask many fd09::2 "$(scaled 1000)"
+		# And again: what they took was given back.
+		ask many 10.9.0.2 "$(scaled 1000)"
+		background serve "$C" "$NET/serve"
+		until_ready serve
+		in_home 2 -- "$NET/ask" many 10.9.0.1 "$(scaled 1000)"
+	done
+}
+
+@test "TCP: half-closed connections, RST both ways, nobody listening" {
+	for kind in $(kinds tap xdp direct share user); do
+		world "$kind"
+		server
+		for address in 10.9.0.2 fd09::2; do
+			ask half $address
+			ask reset $address
+			ask abort $address 10
+			[ "$kind" = user ] || ask refused $address
+		done
+		ask end 10.9.0.2
+		ended 1 0
+	done
+}
+
+@test "TCP: a line that loses 2 %, reorders 2 % and doubles 1 %" {
+	for kind in $(kinds tap xdp); do
+		world "$kind" 2 2 1
+		server
+		ask send 10.9.0.2 "$(scaled $((6 * MB)))"
+		ask receive 10.9.0.2 "$(scaled $((6 * MB)))"
+		ask both fd09::2 "$(scaled $((2 * MB)))"
+		ask many 10.9.0.2 "$(scaled 100)"
+		ask udp 10.9.0.2 40 200 15
+		kill -TERM "$impair"
+		wait "$impair"
+		# It was as bad as it should be.
+		awk '/passed/ { exit !($1 > 1000 && $3 > 20 && $5 > 20 && $7 > 10) }' "$T/impair.out"
+	done
+}
+
+@test "UDP: datagrams of all sizes, fragments, floods" {
+	for kind in $(kinds tap xdp direct share user); do
+		world "$kind"
+		server
+		for address in 10.9.0.2 fd09::2; do
+			for size in 8 18 100 1000 1452 1472; do
+				ask udp $address 20 $size
+			done
+			ask flood $address "$(scaled 20000)" 18
+			ask udp $address 20 100
+		done
+		# One that takes several frames. passt has its own idea of those.
+		[ "$kind" = user ] || for size in 1473 3000 8000; do
+			ask udp 10.9.0.2 5 $size
+			ask udp fd09::2 5 $size
+		done
+		ask end 10.9.0.2
+		ended 1 0
+	done
+}

@@ -1,0 +1,806 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_net_rings.c: net devices against guests that keep the rules and guests that do not. The
+ * guest's side is played here, on the window that net_prepare made; the tap is one end of a
+ * SOCK_SEQPACKET pair (a frame a read), passt of a SOCK_STREAM one.
+ */
+/* clang-format off */
+/* sources: monitor/net.c monitor/net_run.c monitor/net_rings.c monitor/net_tap.c monitor/net_stream.c monitor/net_xdp.c monitor/device.c monitor/x86_paging.c monitor/err.c */
+/* clang-format on */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../../monitor/net_backend.h"
+
+#define BUFFERS 512u
+#define FRAME   NOXS_NET_FRAME_BYTES
+#define ENTRIES NOXS_NET_MAX_ENTRIES
+#define EVENT   NOXS_EV_NET(0)
+#define RAM     (64 * NOXS_PAGE)
+
+static struct noxs_page page;
+static struct guest guest;
+static struct vm vm;
+static struct net_dev *d;
+static struct err err;
+static int pair[2]; /* [0]: the monitor's; [1]: the world's */
+static uint8_t *ram, *area;
+
+/* What vm.c would do. */
+static uint64_t added_gpa, added_bytes;
+
+int vm_add_memory(struct vm *v, uint64_t gpa, void *host, uint64_t bytes)
+{
+	assert_ptr_equal(v, &vm);
+	assert_ptr_equal(host, net_devs[0].window);
+	added_gpa = gpa;
+	added_bytes = bytes;
+	return 0;
+}
+
+int vm_bind_doorbell(struct vm *v, unsigned slot, int fd)
+{
+	(void)v, (void)slot, (void)fd;
+	return -ENOSPC;
+}
+
+/* ---- the guest's side ---- */
+
+static struct noxs_net_front *front(void)
+{
+	return (struct noxs_net_front *)(d->window + NOXS_NET_OFF_FRONT);
+}
+
+static const struct noxs_net *config(void)
+{
+	return (const struct noxs_net *)d->window;
+}
+
+static uint32_t *index_of(enum noxs_net_ring_index i, bool producer)
+{
+	return producer ? d->ring[i].producer : d->ring[i].consumer;
+}
+
+static void offer_buffer(uint64_t addr)
+{
+	uint32_t *producer = index_of(NOXS_NET_FILL, true);
+
+	((uint64_t *)d->ring[NOXS_NET_FILL].desc)[*producer & (ENTRIES - 1)] = addr;
+	++*producer;
+}
+
+static void put(uint64_t addr, uint32_t len, uint32_t options)
+{
+	struct noxs_net_desc *at = (struct noxs_net_desc *)d->ring[NOXS_NET_TX].desc;
+	uint32_t *producer = index_of(NOXS_NET_TX, true);
+
+	at[*producer & (ENTRIES - 1)] = (struct noxs_net_desc){addr, len, options};
+	++*producer;
+}
+
+static void put_text(uint32_t buffer, const char *text, uint32_t options)
+{
+	memcpy(area + buffer * FRAME, text, strlen(text));
+	put(buffer * FRAME, (uint32_t)strlen(text), options);
+}
+
+/* The next completion, or -1. */
+static int64_t completed(void)
+{
+	uint32_t *consumer = index_of(NOXS_NET_COMP, false);
+
+	if (*consumer == *index_of(NOXS_NET_COMP, true))
+		return -1;
+	return (int64_t)((uint64_t *)d->ring[NOXS_NET_COMP].desc)[(*consumer)++ & (ENTRIES - 1)];
+}
+
+static bool received(struct noxs_net_desc *desc)
+{
+	uint32_t *consumer = index_of(NOXS_NET_RX, false);
+
+	if (*consumer == *index_of(NOXS_NET_RX, true))
+		return false;
+	*desc = ((struct noxs_net_desc *)d->ring[NOXS_NET_RX].desc)[(*consumer)++ & (ENTRIES - 1)];
+	return true;
+}
+
+static uint32_t wait_for(struct pollfd *p, unsigned *n, int64_t *retry_ns)
+{
+	*retry_ns = -1;
+	return net_wait(EVENT, p, n, retry_ns);
+}
+
+static uint32_t look(void)
+{
+	struct pollfd p[NOXS_NET_MAX];
+	int64_t retry_ns;
+	unsigned n;
+
+	return wait_for(p, &n, &retry_ns);
+}
+
+/* What came out on the other side. */
+static void expect(const char *text)
+{
+	char buf[256];
+	ssize_t n = recv(pair[1], buf, sizeof(buf) - 1, MSG_DONTWAIT);
+
+	if (!text) {
+		assert_int_equal(n, -1);
+		return;
+	}
+	assert_int_equal(n, strlen(text));
+	assert_memory_equal(buf, text, strlen(text));
+}
+
+static void expect_broken(const char *what)
+{
+	const char *why = net_counters(0).broken;
+
+	assert_non_null(why);
+	if (!strstr(why, what))
+		fail_msg("'%s' does not say '%s'", why, what);
+	assert_false(config()->config.flags & NOXS_NET_LINK_UP);
+	assert_int_equal(config()->config.seq % 2, 0);
+	assert_int_equal(look() & ~EVENT, 0); /* and nothing happens any more */
+	assert_int_equal(look(), 0);
+}
+
+/* ---- set-up ---- */
+
+static int open_device(enum noxs_net_backend backend, uint32_t flags)
+{
+	struct net_link link = {
+		.opened = {.backend = backend, .flags = flags, .mtu = 1500, .ifname = "tap7"},
+		.fd = {-1, -1, -1, -1},
+		.frame_bytes = FRAME,
+		.buffers = BUFFERS,
+	};
+
+	memcpy(link.opened.mac, "\x02\0\0\0\0\x07", 6);
+	ram = calloc(1, RAM);
+	vm = (struct vm){.ram = {ram, RAM}};
+	guest = (struct guest){.page = &page};
+	memset(&page, 0, sizeof(page));
+	pt_init(&guest.tables, &vm.ram, NOXS_GPA_RAM, RAM);
+	if (socketpair(AF_UNIX, backend == NOXS_NET_STREAM ? SOCK_STREAM : SOCK_SEQPACKET, 0, pair))
+		return -1;
+	link.fd[0] = pair[0];
+	link.memory = memfd_create("window", MFD_CLOEXEC);
+	if (ftruncate(link.memory, NOXS_NET_OFF_BUFFERS + (off_t)BUFFERS * FRAME))
+		return -1;
+	if (net_prepare(&vm, &guest, 0, &link, &err)) {
+		print_error("%s\n", err.message);
+		return -1;
+	}
+	d = &net_devs[0];
+	area = d->window + NOXS_NET_OFF_BUFFERS;
+	net_configure(0, &(struct noxs_net_config){.mtu = 1500, .name = "eth0"});
+	front()->front.features = flags & NET_OPENED_VNET ? NOXS_NET_SEGMENTS : 0;
+	front()->front.state = NOXS_READY;
+	return 0;
+}
+
+static int tap(void **state)
+{
+	(void)state;
+	return open_device(NOXS_NET_TAP, 0);
+}
+
+static int vnet_tap(void **state)
+{
+	(void)state;
+	return open_device(NOXS_NET_TAP, NET_OPENED_VNET);
+}
+
+static int stream(void **state)
+{
+	(void)state;
+	return open_device(NOXS_NET_STREAM, 0);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	net_stop();
+	munmap(d->window, NOXS_NET_OFF_BUFFERS + BUFFERS * FRAME);
+	close(d->link.memory);
+	close(pair[0]);
+	close(pair[1]);
+	free(ram);
+	net_count = 0;
+	return 0;
+}
+
+/* ---- the window ---- */
+
+static void is_shown(void **state)
+{
+	const uint64_t *table = (const uint64_t *)(d->window + NOXS_NET_OFF_TABLES);
+	const uint64_t present = 1, write = 2, user = 4, nx = 1ull << 63;
+	uint64_t gpa;
+
+	(void)state;
+	assert_int_equal(added_gpa, NOXS_GPA_NET(0));
+	assert_int_equal(added_bytes, NOXS_NET_OFF_BUFFERS + BUFFERS * FRAME);
+	assert_int_equal(page.ndevices, 1);
+	assert_int_equal(page.device[0].type, NOXS_DEV_NET);
+	assert_int_equal(page.device[0].doorbell, NOXS_NET_SLOT(0));
+	assert_int_equal(page.device[0].control, NOXS_GVA_NET(0) + NOXS_NET_OFF_FRONT);
+	/* Config r--, front rw-, tables nothing, rings and buffers rw-, nothing behind them. */
+	assert_int_equal(table[0] & (present | write | user), present | user);
+	assert_int_equal(table[1] & (present | write | user), present | write | user);
+	assert_int_equal(table[2] | table[3], 0);
+	for (unsigned i = 4; i < 0x18; i++)
+		assert_int_equal(table[i], (NOXS_GPA_NET(0) + i * NOXS_PAGE) | 0x67 | nx);
+	assert_int_equal(table[0x18], 0);
+	assert_int_equal(table[0x20] & ~nx, (NOXS_GPA_NET(0) + 0x20000) | 0x67);
+	assert_int_equal(table[0x20 + BUFFERS / 2], 0);
+	/* The PD leads to it: but not for us, who follow no table outside of RAM. */
+	assert_false(pt_walk(&vm.ram, NOXS_GPA_RAM, NOXS_GVA_NET(0), &gpa));
+	for (unsigned i = 0; i < 2; i++) {
+		const uint64_t *pd = (const uint64_t *)(ram + 2 * NOXS_PAGE);
+
+		assert_int_equal(pd[(NOXS_GVA_NET(0) >> 21 & 511) + i] & ~0xfffull,
+				 NOXS_GPA_NET(0) + NOXS_NET_OFF_TABLES + i * NOXS_PAGE);
+	}
+}
+
+static void is_configured(void **state)
+{
+	const struct noxs_net_config *c = &config()->config;
+
+	(void)state;
+	assert_string_equal(c->name, "eth0");
+	assert_true(c->flags & NOXS_NET_LINK_UP);
+	assert_int_equal(c->generation, 1);
+	look(); /* it is in use */
+	net_configure(0, &(struct noxs_net_config){.mtu = 1400, .name = "eth0"});
+	assert_int_equal(c->mtu, 1400);
+	assert_int_equal(c->generation, 2);
+	assert_int_equal(c->seq % 2, 0);
+	assert_int_equal(look(), EVENT); /* a guest that waits is told */
+	assert_int_equal(look(), 0);
+}
+
+/* ---- a tap ---- */
+
+static void frames_go_out(void **state)
+{
+	(void)state;
+	put_text(3, "one", 0);
+	put_text(4, "two,", NOXS_NET_CONTINUED);
+	put_text(5, "three", 0);
+	assert_true(net_rang(NOXS_NET_SLOT(0) + NOXS_NET_Q_TX));
+	expect("one");
+	expect("two,three");
+	expect(NULL);
+	for (int i = 3; i < 6; i++)
+		assert_int_equal(completed(), i * FRAME);
+	assert_int_equal(completed(), -1);
+	assert_int_equal(net_counters(0).tx_frames, 2);
+	assert_int_equal(net_counters(0).tx_bytes, 12);
+	assert_int_equal(look(), 0);
+	assert_false(net_rang(NOXS_NET_SLOT(1)));
+	assert_false(net_rang(NOXS_NET_SLOT(0) - 1));
+}
+
+static void frames_come_in(void **state)
+{
+	struct noxs_net_desc desc;
+	struct pollfd p[NOXS_NET_MAX];
+	int64_t retry_ns;
+	unsigned n;
+
+	(void)state;
+	send(pair[1], "before", 6, 0);
+	assert_int_equal(look(), 0); /* it has given no buffer */
+	offer_buffer(7 * FRAME + 99);
+	offer_buffer(9 * FRAME);
+	assert_int_equal(look(), EVENT);
+	assert_true(received(&desc));
+	assert_int_equal(desc.addr / FRAME, 7);
+	assert_int_equal(desc.len, 6);
+	assert_int_equal(desc.options, 0);
+	assert_memory_equal(area + desc.addr, "before", 6);
+	/* Nothing more: the wait is for the descriptor, which tells. */
+	assert_int_equal(wait_for(p, &n, &retry_ns), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(retry_ns, -1);
+	assert_int_equal(p[0].events, POLLIN);
+	assert_int_equal(poll(p, n, 0), 0);
+	send(pair[1], "after", 5, 0);
+	assert_int_equal(poll(p, n, 0), 1);
+	assert_int_equal(look(), EVENT);
+	assert_true(received(&desc));
+	assert_int_equal(desc.addr / FRAME, 9);
+	assert_false(received(&desc));
+}
+
+static void segments_come_in_pieces(void **state)
+{
+	static uint8_t segment[5000];
+	struct noxs_net_desc desc;
+	size_t at = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(segment); i++)
+		segment[i] = (uint8_t)(i * 7);
+	for (uint64_t i = 0; i < 3; i++)
+		offer_buffer((40 - i) * FRAME);
+	send(pair[1], segment, sizeof(segment), 0);
+	send(pair[1], segment, sizeof(segment), 0); /* for this one there is no room */
+	assert_int_equal(look(), EVENT);
+	while (at < sizeof(segment)) {
+		assert_true(received(&desc));
+		assert_memory_equal(area + desc.addr, segment + at, desc.len);
+		at += desc.len;
+		assert_int_equal(desc.options, at < sizeof(segment) ? NOXS_NET_CONTINUED : 0);
+	}
+	assert_false(received(&desc));
+	offer_buffer(0);
+	assert_int_equal(look(), 0); /* one buffer is too few: it is dropped, not cut */
+	assert_int_equal(net_counters(0).rx_dropped, 1);
+	send(pair[1], "small", 5, 0);
+	assert_int_equal(look(), EVENT); /* and the buffer is still there */
+}
+
+static void many_come_a_batch_at_a_time(void **state)
+{
+	unsigned sent = 0, came = 0;
+	struct noxs_net_desc desc;
+
+	(void)state;
+	for (unsigned i = 0; i < BUFFERS; i++)
+		offer_buffer(i * FRAME);
+	while (sent < NET_BATCH + 10 && send(pair[1], "x", 1, MSG_DONTWAIT) == 1)
+		sent++;
+	assert_int_equal(look(), EVENT);
+	assert_int_equal(d->counters.rx_frames, sent < NET_BATCH ? sent : NET_BATCH);
+	for (; look() == EVENT; came++)
+		assert_true(received(&desc));
+	assert_int_equal(came, sent);
+}
+
+static void what_the_tap_cannot_take_waits(void **state)
+{
+	struct pollfd p[NOXS_NET_MAX];
+	unsigned n = 0, sent = 0;
+	int64_t retry_ns;
+	char byte;
+
+	(void)state;
+	while (n == 0 || !(p[0].events & POLLOUT)) {
+		put_text(1, "x", 0);
+		sent++;
+		assert_true(sent < 10000);
+		assert_int_equal(wait_for(p, &n, &retry_ns), 0);
+		while (completed() >= 0)
+			;
+	}
+	assert_int_equal(net_tx_waits(d), 1);
+	for (unsigned i = 0; i < sent; i++) {
+		if (recv(pair[1], &byte, 1, MSG_DONTWAIT) < 0)
+			look();
+		else
+			continue;
+		assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), 1);
+	}
+	look();
+	assert_int_equal(net_tx_waits(d), 0);
+	assert_int_equal(net_counters(0).tx_frames, sent);
+}
+
+static void a_deleted_tap_breaks_the_device(void **state)
+{
+	(void)state;
+	offer_buffer(0);
+	look();
+	close(pair[0]);
+	pair[0] = -1;
+	look();
+	expect_broken("tap7");
+}
+
+/* ---- a hostile guest ---- */
+
+static void wild_indices_break_the_device(void **state)
+{
+	static const uint32_t wild[] = {ENTRIES + 1, 0x80000000, UINT32_MAX, UINT32_MAX - ENTRIES};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wild) / sizeof(wild[0]); i++) {
+		if (i) {
+			teardown(NULL);
+			tap(NULL);
+		}
+		*index_of(NOXS_NET_TX, true) = wild[i];
+		look();
+		expect(NULL);
+		expect_broken("TX ring");
+	}
+}
+
+static void wild_indices_of_the_others(void **state)
+{
+	(void)state;
+	*index_of(NOXS_NET_FILL, true) = ENTRIES + 1;
+	look();
+	expect_broken("fill ring");
+	teardown(NULL);
+	tap(NULL);
+	*index_of(NOXS_NET_RX, false) = 1; /* it took what it was not given */
+	look();
+	expect_broken("RX ring");
+	teardown(NULL);
+	tap(NULL);
+	*index_of(NOXS_NET_COMP, false) = 1;
+	put_text(0, "x", 0);
+	look();
+	expect(NULL);
+	expect_broken("completion ring");
+}
+
+/* Our own indices are ours: what the guest writes there is not read. */
+static void our_indices_cannot_be_written(void **state)
+{
+	(void)state;
+	put_text(1, "one", 0);
+	*index_of(NOXS_NET_TX, false) = 77;
+	*index_of(NOXS_NET_COMP, true) = 99;
+	look();
+	expect("one");
+	expect(NULL);
+	assert_int_equal(*index_of(NOXS_NET_TX, false), 1);
+	assert_int_equal(*index_of(NOXS_NET_COMP, true), 1);
+}
+
+static void bad_descriptors_are_dropped(void **state)
+{
+	static const struct noxs_net_desc bad[] = {
+		{0, 0, 0},                   /* nothing */
+		{0, FRAME + 1, 0},           /* longer than a buffer */
+		{FRAME - 1, 2, 0},           /* across two */
+		{FRAME * BUFFERS, 1, 0},     /* behind them */
+		{FRAME * BUFFERS - 1, 2, 0}, /* half behind them */
+		{UINT64_MAX, 1, 0},          /* wraps */
+		{UINT64_MAX - FRAME + 1, FRAME, 0},
+		{0, UINT32_MAX, 0},
+		{-(uint64_t)NOXS_NET_OFF_BUFFERS, 64, 0}, /* the configuration */
+		{0, 60, 2},                               /* an option that does not exist */
+		{0, 60, UINT32_MAX},
+	};
+	const unsigned n = sizeof(bad) / sizeof(bad[0]);
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++)
+		put(bad[i].addr, bad[i].len, bad[i].options & ~1u);
+	put_text(1, "good", 0);
+	look();
+	expect("good");
+	expect(NULL);
+	assert_int_equal(net_counters(0).tx_dropped, n);
+	assert_int_equal(completed(), FRAME);
+	assert_int_equal(completed(), -1);
+	/* One bad piece spoils the frame, wherever it is. */
+	put_text(1, "a", NOXS_NET_CONTINUED);
+	put(UINT64_MAX, 1, NOXS_NET_CONTINUED);
+	put_text(2, "b", 0);
+	put_text(3, "next", 0);
+	look();
+	expect("next");
+	expect(NULL);
+	assert_null(net_counters(0).broken);
+}
+
+static void a_frame_without_end(void **state)
+{
+	(void)state;
+	/* Its end may still come. */
+	put_text(1, "a", NOXS_NET_CONTINUED);
+	assert_int_equal(look(), 0);
+	expect(NULL);
+	put_text(2, "b", 0);
+	look();
+	expect("ab");
+	/* It does not: what is too much for a frame is passed over, to its end. */
+	for (unsigned i = 0; i < 10 * ENTRIES; i++) {
+		put(0, 60, NOXS_NET_CONTINUED);
+		if (i % 100 == 0 || net_tx_waits(d) == ENTRIES)
+			for (int k = 0; k < 10 && net_tx_waits(d) > NET_PIECES; k++)
+				look();
+	}
+	put(0, 60, 0);
+	put_text(3, "next", 0);
+	for (int k = 0; k < 10; k++)
+		look();
+	expect("next");
+	expect(NULL);
+	assert_int_equal(net_counters(0).tx_dropped, 1);
+	assert_null(net_counters(0).broken);
+}
+
+static void buffers_that_do_not_exist(void **state)
+{
+	struct noxs_net_desc desc;
+
+	(void)state;
+	offer_buffer(FRAME * BUFFERS);
+	offer_buffer(UINT64_MAX);
+	offer_buffer(5 * FRAME);
+	send(pair[1], "x", 1, 0);
+	assert_int_equal(look(), EVENT);
+	assert_true(received(&desc));
+	assert_int_equal(desc.addr / FRAME, 5);
+	for (unsigned i = 0; i < ENTRIES; i++)
+		offer_buffer(FRAME * BUFFERS + i);
+	assert_int_equal(look(), 0);
+	assert_null(net_counters(0).broken);
+}
+
+static void completions_that_nobody_takes(void **state)
+{
+	unsigned sent = 0;
+	char byte;
+
+	(void)state;
+	for (unsigned i = 0; i < ENTRIES + 5; i++) {
+		put_text(i % 8, "x", 0);
+		look();
+		sent += recv(pair[1], &byte, 1, MSG_DONTWAIT) == 1;
+	}
+	assert_int_equal(sent, ENTRIES);
+	assert_int_equal(look(), EVENT); /* it is the guest's move */
+	assert_int_equal(completed(), 0);
+	look();
+	expect("x");
+	expect(NULL);
+}
+
+static void answers_that_were_not_asked_for(void **state)
+{
+	(void)state;
+	front()->front.features = 1 << 7;
+	look();
+	expect_broken("features");
+	teardown(NULL);
+	tap(NULL);
+	front()->front.state = 17;
+	look();
+	expect_broken("state");
+	teardown(NULL);
+	vnet_tap(NULL);
+	front()->front.features = 0;
+	look();
+	expect_broken("IFF_VNET_HDR");
+}
+
+static void one_that_is_not_in_use(void **state)
+{
+	struct pollfd p[NOXS_NET_MAX];
+	int64_t retry_ns;
+	unsigned n;
+
+	(void)state;
+	front()->front.state = NOXS_INIT;
+	put_text(1, "x", 0);
+	offer_buffer(0);
+	send(pair[1], "y", 1, 0);
+	assert_int_equal(wait_for(p, &n, &retry_ns), 0);
+	assert_int_equal(n, 0);
+	net_serve();
+	expect(NULL);
+}
+
+/* Anything at all in the rings and indices: nothing is touched that is not the buffers'. */
+static void random_rings(void **state)
+{
+	static uint8_t before[NOXS_PAGE], sink[NET_MAX_FRAME + 1];
+	unsigned seed = 1;
+
+	(void)state;
+	for (unsigned round = 0; round < 4000; round++) {
+		if (net_counters(0).broken) {
+			teardown(NULL);
+			round % 3 ? vnet_tap(NULL) : tap(NULL);
+		}
+		memcpy(before, d->window + NOXS_NET_OFF_TABLES, sizeof(before));
+		for (int i = 0; i < 40; i++) {
+			uint32_t r = (uint32_t)rand_r(&seed);
+			uint64_t addr = r % 16 ? r % (BUFFERS * FRAME) : (uint64_t)r << 33 | r;
+
+			put(addr, r >> 8 & (r % 5 ? 0x3ff : 0xffffffff), r >> 4 & 1);
+			offer_buffer(addr);
+		}
+		if (round % 50 == 0)
+			*index_of(rand_r(&seed) % 4, rand_r(&seed) & 1) = (uint32_t)rand_r(&seed);
+		send(pair[1], sink, 1 + (size_t)rand_r(&seed) % 9000, MSG_DONTWAIT);
+		look();
+		while (recv(pair[1], sink, sizeof(sink), MSG_DONTWAIT) > 0)
+			;
+		*index_of(NOXS_NET_COMP, false) = *index_of(NOXS_NET_COMP, true);
+		*index_of(NOXS_NET_RX, false) = *index_of(NOXS_NET_RX, true);
+		assert_memory_equal(before, d->window + NOXS_NET_OFF_TABLES, sizeof(before));
+	}
+}
+
+/* ---- a stream ---- */
+
+static void write_all(const void *data, size_t n)
+{
+	assert_int_equal(write(pair[1], data, n), n);
+}
+
+static void stream_frames_go_out(void **state)
+{
+	(void)state;
+	put_text(1, "one", 0);
+	put_text(2, "tw", NOXS_NET_CONTINUED);
+	put_text(3, "o", 0);
+	assert_int_equal(look(), 0);
+	char buf[64];
+	assert_int_equal(read(pair[1], buf, sizeof(buf)), 14);
+	assert_memory_equal(buf, "\0\0\0\3one\0\0\0\3two", 14);
+	assert_int_equal(net_counters(0).kicks, 1); /* one write for both */
+}
+
+static void stream_frames_come_in(void **state)
+{
+	static const char text[] = "\0\0\0\3one\0\0\0\5three\0\0\0\1x";
+	struct noxs_net_desc desc;
+
+	(void)state;
+	for (uint64_t i = 0; i < 8; i++)
+		offer_buffer(i * FRAME);
+	/* A byte at a time. */
+	for (size_t i = 0; i < 7; i++) {
+		assert_int_equal(look(), 0);
+		write_all(text + i, 1);
+	}
+	assert_int_equal(look(), EVENT);
+	assert_true(received(&desc));
+	assert_memory_equal(area + desc.addr, "one", 3);
+	/* Several at once, and the start of one more. */
+	write_all(text + 7, sizeof(text) - 1 - 7);
+	write_all(text, 5);
+	assert_int_equal(look(), EVENT);
+	assert_true(received(&desc));
+	assert_int_equal(desc.len, 5);
+	assert_memory_equal(area + desc.addr, "three", 5);
+	assert_true(received(&desc));
+	assert_int_equal(desc.len, 1);
+	assert_false(received(&desc));
+	write_all(text + 5, 2);
+	assert_int_equal(look(), EVENT);
+	assert_true(received(&desc));
+	assert_memory_equal(area + desc.addr, "one", 3);
+}
+
+static void stream_waits_for_buffers(void **state)
+{
+	struct noxs_net_desc desc;
+	struct pollfd p[NOXS_NET_MAX];
+	int64_t retry_ns;
+	unsigned n;
+
+	(void)state;
+	write_all("\0\0\0\3one\0\0\0\3two", 14);
+	assert_int_equal(wait_for(p, &n, &retry_ns), 0);
+	assert_int_equal(n, 0); /* there is nothing to wait for: it is the guest's move */
+	offer_buffer(0);
+	assert_int_equal(look(), EVENT);
+	assert_true(received(&desc));
+	assert_int_equal(look(), 0);
+	offer_buffer(0);
+	assert_int_equal(look(), EVENT);
+	assert_true(received(&desc));
+	assert_memory_equal(area + desc.addr, "two", 3);
+}
+
+static void stream_partial_writes(void **state)
+{
+	static uint8_t got[1 << 20];
+	size_t bytes = 0, at = 0, frames = 0;
+	struct pollfd p[NOXS_NET_MAX];
+	int64_t retry_ns;
+	unsigned n;
+
+	(void)state;
+	for (unsigned i = 0; i < 400; i++) {
+		memset(area + (i % 64) * FRAME, (int)i, FRAME);
+		put((i % 64) * FRAME, 1400, 0);
+		if (i % 64 == 63) /* what was sent may be written again */
+			while (net_tx_waits(d) || d->out_bytes) {
+				ssize_t k;
+
+				assert_int_equal(wait_for(p, &n, &retry_ns) & ~EVENT, 0);
+				while (completed() >= 0)
+					;
+				k = recv(pair[1], got + bytes, 1000, MSG_DONTWAIT);
+				bytes += k > 0 ? (size_t)k : 0;
+			}
+	}
+	for (;;) {
+		ssize_t k;
+
+		wait_for(p, &n, &retry_ns);
+		while (completed() >= 0)
+			;
+		k = recv(pair[1], got + bytes, sizeof(got) - bytes, MSG_DONTWAIT);
+		if (k <= 0 && !net_tx_waits(d) && !d->out_bytes)
+			break;
+		bytes += k > 0 ? (size_t)k : 0;
+	}
+	for (; at < bytes; at += 1404, frames++) {
+		uint32_t length;
+
+		memcpy(&length, got + at, 4);
+		assert_int_equal(ntohl(length), 1400);
+		for (unsigned i = 0; i < 1400; i++)
+			assert_int_equal(got[at + 4 + i], (uint8_t)frames);
+	}
+	assert_int_equal(frames, 400);
+}
+
+static void stream_ends(void **state)
+{
+	(void)state;
+	look();
+	close(pair[1]);
+	pair[1] = -1;
+	look();
+	expect_broken("tap7");
+}
+
+static void stream_nonsense(void **state)
+{
+	(void)state;
+	write_all("\xff\xff\xff\xff", 4);
+	look();
+	expect_broken("4294967295");
+}
+
+int main(void)
+{
+#define T(test, setup) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(is_shown, tap),
+		T(is_configured, tap),
+		T(frames_go_out, tap),
+		T(frames_come_in, tap),
+		T(segments_come_in_pieces, vnet_tap),
+		T(many_come_a_batch_at_a_time, tap),
+		T(what_the_tap_cannot_take_waits, tap),
+		T(a_deleted_tap_breaks_the_device, tap),
+		T(wild_indices_break_the_device, tap),
+		T(wild_indices_of_the_others, tap),
+		T(our_indices_cannot_be_written, tap),
+		T(bad_descriptors_are_dropped, tap),
+		T(a_frame_without_end, tap),
+		T(buffers_that_do_not_exist, tap),
+		T(completions_that_nobody_takes, tap),
+		T(answers_that_were_not_asked_for, tap),
+		T(one_that_is_not_in_use, tap),
+		T(random_rings, tap),
+		T(stream_frames_go_out, stream),
+		T(stream_frames_come_in, stream),
+		T(stream_waits_for_buffers, stream),
+		T(stream_partial_writes, stream),
+		T(stream_ends, stream),
+		T(stream_nonsense, stream),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lwip_hooks.h: where lwIP asks the port (opt.h, LWIP_HOOK_*). */
+#ifndef LWIP_HOOKS_H
+#define LWIP_HOOKS_H
+
+#include "lwip/ip_addr.h"
+
+struct netif;
+
+/* isn.c: RFC 6528, nobody can guess a connection's first sequence number. */
+u32_t net_tcp_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
+		  u16_t remote_port);
+#define LWIP_HOOK_TCP_ISN net_tcp_isn
+
+/* interface.c: static IPv6 gateways. NULL: lwIP decides. */
+const ip6_addr_t *net_nd6_gateway(struct netif *netif, const ip6_addr_t *dest);
+struct netif *net_ip6_route(const ip6_addr_t *src, const ip6_addr_t *dest);
+#define LWIP_HOOK_ND6_GET_GW net_nd6_gateway
+#define LWIP_HOOK_IP6_ROUTE  net_ip6_route
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stack.c: lwIP in the library kernel: its start, frames between it and the driver, and
+ * uk_net_service, which is all that makes it go on.
+ *
+ * A received frame stays in its buffer until the program has read it, where there are buffers
+ * enough; a sent one is copied into one.
+ */
+#include <linux/errno.h>
+
+#include "lwip/etharp.h"
+#include "lwip/ethip6.h"
+#include "lwip/init.h"
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack.h"
+
+#define BATCH     256u /* frames that one look takes, of each device */
+#define ETH_BYTES 14u
+#define LOOK_NS   20000000ull
+
+bool uk_net_live;
+struct net_iface *net_ifaces[NOXS_NET_MAX];
+static uint64_t next_look_ns; /* at the timers */
+
+/* ---- to the wire ---- */
+
+static err_t send_pieces(struct net_dev *dev, struct pbuf *p)
+{
+	struct net_piece piece[NET_FRAME_PIECES];
+	uint32_t n = 0;
+
+	for (const struct pbuf *q = p; q; q = q->next) {
+		if (!q->len)
+			continue;
+		if (n == uk_countof(piece))
+			return ERR_BUF;
+		piece[n++] = (struct net_piece){q->payload, q->len};
+	}
+	if (net_packet_sockets)
+		net_packet_output(dev, piece, n);
+	return net_send(dev, NULL, piece, n) ? ERR_MEM : ERR_OK;
+}
+
+static err_t link_output(struct netif *netif, struct pbuf *p)
+{
+	struct net_dev *dev = ((struct net_iface *)netif)->dev;
+	err_t err = send_pieces(dev, p);
+
+	if (err == ERR_BUF) {
+		/* Many small writes: into one piece. */
+		struct pbuf *whole = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+
+		if (!whole)
+			return ERR_MEM;
+		err = send_pieces(dev, whole);
+		pbuf_free(whole);
+	}
+	net_traffic = true;
+	return err;
+}
+
+/* ---- from the wire ---- */
+
+static void held_free(struct pbuf *p)
+{
+	struct net_held *held = (struct net_held *)p;
+
+	net_buffer_free(held->dev, held->buffer);
+}
+
+static void frame_free(struct net_dev *dev, const struct net_frame *f)
+{
+	for (uint32_t i = 0; i < f->npieces; i++)
+		net_buffer_free(dev, f->piece[i].buffer);
+}
+
+/* The frame, where it is: a chain of its buffers. */
+static struct pbuf *frame_hold(struct net_iface *iface, const struct net_frame *f)
+{
+	struct pbuf *first = NULL, *last = NULL;
+	uint16_t left = (uint16_t)f->bytes;
+
+	for (uint32_t i = 0; i < f->npieces; i++) {
+		struct net_held *held = &iface->held[f->piece[i].buffer];
+		uint16_t bytes = (uint16_t)f->piece[i].bytes;
+		struct pbuf *p;
+
+		held->custom.custom_free_function = held_free;
+		held->dev = iface->dev;
+		held->buffer = (uint32_t)f->piece[i].buffer;
+		p = pbuf_alloced_custom(PBUF_RAW, bytes, PBUF_REF, &held->custom, f->piece[i].data,
+					bytes);
+		if (last)
+			last->next = p;
+		else
+			first = p;
+		last = p;
+	}
+	/* tot_len: of a pbuf and all behind it. */
+	for (struct pbuf *p = first; p; p = p->next) {
+		p->tot_len = left;
+		left = (uint16_t)(left - p->len);
+	}
+	return first;
+}
+
+/* The frame, copied, for the host needs its buffers. */
+static struct pbuf *frame_copy(struct net_dev *dev, const struct net_frame *f)
+{
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, (uint16_t)f->bytes, PBUF_POOL);
+	uint16_t at = 0;
+
+	for (uint32_t i = 0; p && i < f->npieces; i++) {
+		pbuf_take_at(p, f->piece[i].data, (uint16_t)f->piece[i].bytes, at);
+		at = (uint16_t)(at + f->piece[i].bytes);
+	}
+	frame_free(dev, f);
+	return p;
+}
+
+/* Is it for us: to our address, or to many? */
+static bool is_ours(const struct net_iface *iface, const uint8_t *to)
+{
+	return (to[0] & 1) || !memcmp(to, iface->netif.hwaddr, 6);
+}
+
+static void input(struct net_iface *iface, const struct net_frame *f)
+{
+	struct netif *netif = &iface->netif;
+	struct pbuf *p;
+
+	if ((net_packet_sockets && net_packet_input(iface->dev, f)) || f->bytes > UINT16_MAX ||
+	    !netif_is_up(netif) || f->piece[0].bytes < ETH_BYTES ||
+	    !is_ours(iface, f->piece[0].data)) {
+		frame_free(iface->dev, f);
+		return;
+	}
+	p = net_buffers_short(iface->dev) ? frame_copy(iface->dev, f) : frame_hold(iface, f);
+	if (!p) {
+		iface->dev->front->rx_dropped++;
+		return;
+	}
+	/* 1: from this host, never was on a wire; 2: was looked at on the way (VIRTIO 5.1.6.4). */
+	if (f->vnet && (f->vnet->flags & 3))
+		netif->chksum_flags &=
+			(u16_t) ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP);
+	if (netif->input(p, netif) != ERR_OK)
+		pbuf_free(p);
+	netif->chksum_flags |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
+}
+
+/* ---- start ---- */
+
+static err_t iface_init(struct netif *netif)
+{
+	netif->output = etharp_output;
+	netif->output_ip6 = ethip6_output;
+	netif->linkoutput = link_output;
+	netif->hwaddr_len = 6;
+	netif->name[0] = 'e';
+	netif->name[1] = 'n';
+	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
+		       NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+	return ERR_OK;
+}
+
+static struct net_iface *iface_new(struct net_dev *dev)
+{
+	struct net_iface *iface = uk_alloc(sizeof(*iface));
+	size_t held_bytes = dev->noxs->buffers * sizeof(*iface->held);
+
+	if (!iface)
+		return NULL;
+	iface->held = uk_pages((held_bytes + NOXS_PAGE - 1) / NOXS_PAGE);
+	iface->dev = dev;
+	if (!iface->held || net_driver_open(dev) ||
+	    !netif_add(&iface->netif, NULL, NULL, NULL, iface, iface_init, netif_input)) {
+		if (iface->held)
+			uk_pages_free(iface->held, (held_bytes + NOXS_PAGE - 1) / NOXS_PAGE);
+		uk_free(iface);
+		return NULL;
+	}
+	/* Its index is the device's id + 2, whatever order they come in. */
+	iface->netif.num = (u8_t)(dev->id + 1);
+	return iface;
+}
+
+long net_stack_start(void)
+{
+	if (uk_net_live)
+		return 0;
+	lwip_init();
+	/* The loopback: nothing is lost on it. */
+	netif_list->mtu = netif_list->mtu6 = UINT16_MAX;
+	NETIF_SET_CHECKSUM_CTRL(netif_list, 0);
+	uk_net_live = true;
+	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
+		net_ifaces[i] = iface_new(&uk_net_dev[i]);
+		if (net_ifaces[i])
+			net_iface_start(net_ifaces[i]);
+	}
+	return 0;
+}
+
+/* ---- service ---- */
+
+/* Buffers have come back: what could not be sent for want of them goes now. */
+static void send_again(void)
+{
+	for (struct tcp_pcb *pcb = tcp_active_pcbs, *next; pcb; pcb = next) {
+		next = pcb->next;
+		if (pcb->unsent)
+			tcp_output(pcb);
+	}
+}
+
+static bool serve_device(struct net_iface *iface)
+{
+	/* Static: it is large, and nobody is in here twice. */
+	static struct net_frame frame;
+	uint32_t n = 0;
+
+	net_iface_look(iface);
+	while (n < BATCH && net_receive(iface->dev, &frame)) {
+		input(iface, &frame);
+		n++;
+	}
+	if (!net_buffers_back(iface->dev))
+		return n;
+	send_again();
+	return true;
+}
+
+bool uk_net_service(void)
+{
+	uint64_t now;
+	bool done = false;
+
+	if (!uk_net_live)
+		return false;
+	now = uk_monotonic_ns();
+	for (uint32_t i = 0; i < uk_net_ndevs; i++)
+		if (net_ifaces[i])
+			done |= serve_device(net_ifaces[i]);
+	for (struct netif *netif = netif_list; netif; netif = netif->next)
+		if (netif->loop_first) {
+			netif_poll(netif);
+			done = true;
+		}
+	net_traffic |= done;
+	if (now >= next_look_ns) {
+		done |= net_timers_run(now);
+		/* What makes a timer necessary happens without notice. */
+		next_look_ns = uk_min(net_timers_next(now), now + LOOK_NS);
+	}
+	return done;
+}
+
+uint64_t uk_net_deadline(void)
+{
+	if (!uk_net_live)
+		return NOXS_FOREVER;
+	return next_look_ns = net_timers_next(uk_monotonic_ns());
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stack.h: what driver.c, stack.c, interface.c and timers.c share.
+ *
+ *   stack.c      lwIP's start, frames from and to the driver, uk_net_service
+ *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
+ *   timers.c     lwIP's timers, as far as there is something that they are for
+ */
+#ifndef UK_NET_STACK_H
+#define UK_NET_STACK_H
+
+#include "lwip/netif.h"
+#include "lwip/pbuf.h"
+
+#include "if.h"
+
+/* A received buffer as lwIP sees it: given back when lwIP, or the socket, is done. */
+struct net_held {
+	struct pbuf_custom custom;
+	struct net_dev *dev;
+	uint32_t buffer;
+};
+
+/* An interface over a net device. */
+struct net_iface {
+	struct netif netif; /* first: lwIP's pointers are ours */
+	struct net_dev *dev;
+	struct net_held *held;            /* by buffer */
+	struct noxs_net_config config;    /* as last read */
+	struct noxs_net_address gateway6; /* static */
+	bool has_gateway6, dhcp;
+};
+
+extern struct net_iface *net_ifaces[NOXS_NET_MAX]; /* by row of uk_net_dev; NULL: none yet */
+
+/* ---- driver.c ---- */
+/* The stack starts to use dev. 0 or -ENOMEM. */
+long net_driver_open(struct net_dev *dev);
+/* After a new generation: rings that the host made anew are fed. False: they make no sense. */
+bool net_driver_renew(struct net_dev *dev);
+/* More than half of what may be received into is held by the stack: it should copy. */
+bool net_buffers_short(const struct net_dev *dev);
+/* Takes back what was sent. True: net_send had failed for want of buffers, and there are. */
+bool net_buffers_back(struct net_dev *dev);
+/* Is something in RX? */
+bool net_driver_news(const struct net_dev *dev);
+
+/* ---- interface.c ---- */
+/* The interface as noxs_net_config has it. Called again when that has changed. */
+void net_iface_start(struct net_iface *iface);
+void net_iface_look(struct net_iface *iface);
+
+/* ---- timers.c ---- */
+/* Runs what is due: was it anything? */
+bool net_timers_run(uint64_t now_ns);
+/* When the next is due; NOXS_FOREVER: nothing waits for time to pass. */
+uint64_t net_timers_next(uint64_t now_ns);
+/* Throws away the oldest of the connections in TIME_WAIT, where there are very many. */
+void net_timewait_trim(void);
+/* A frame came or went: neighbours and reassembly are aged for a while. */
+extern bool net_traffic;
+
+#endif

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcp.c: SOCK_STREAM: how connections are made and ended. tcp(7), RFC 9293; what a call says in
+ * which state: Linux, net/ipv4/tcp.c and af_inet.c.
+ *
+ * A bound socket has no pcb: its port is in inet.c's table. One is made to connect or listen,
+ * with address and port put into it. What lwIP is asked to look at twice (tcp_bind's walk
+ * through all pcbs) is so asked never.
+ */
+#include "tcpsock.h"
+
+#define POLL_INTERVAL 5 /* slow timer's ticks between two calls of tcp_looked_at: half a second */
+
+static const struct sock_ops tcp_ops;
+static void died(void *arg, err_t error);
+
+static struct tcp_sock *tcp_new_sock(uint16_t family)
+{
+	struct tcp_sock *t = uk_alloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	inet_init(&t->i, &tcp_ops, family, SOCK_STREAM, IPPROTO_TCP);
+	t->i.s.send_bytes = TCP_SND_BUF;
+	t->i.s.receive_bytes = TCP_WND;
+	t->accept_last = &t->accept_first;
+	tcp_options_init(t);
+	return t;
+}
+
+static void hold(struct tcp_sock *t, struct tcp_pcb *pcb)
+{
+	t->pcb = pcb;
+	tcp_arg(pcb, t);
+	tcp_recv(pcb, tcp_came);
+	tcp_sent(pcb, tcp_acknowledged);
+	tcp_err(pcb, died);
+	tcp_poll(pcb, tcp_looked_at, POLL_INTERVAL);
+	tcp_sock_tuned(&t->i.s);
+}
+
+void tcp_let_go(struct tcp_sock *t)
+{
+	struct tcp_pcb *pcb = t->pcb;
+
+	if (!pcb)
+		return;
+	t->pcb = NULL;
+	tcp_arg(pcb, NULL);
+	tcp_recv(pcb, NULL);
+	tcp_sent(pcb, NULL);
+	tcp_err(pcb, NULL);
+	tcp_poll(pcb, NULL, 0);
+}
+
+static void abort_pcb(struct tcp_sock *t)
+{
+	struct tcp_pcb *pcb = t->pcb;
+
+	tcp_let_go(t);
+	if (pcb)
+		tcp_abort(pcb);
+}
+
+/* The port is free again unless bind fixed it: Linux's tcp_done. */
+static void over(struct tcp_sock *t)
+{
+	if (!t->i.fixed_port)
+		inet_free_port(&t->i);
+}
+
+/* lwIP has freed the pcb. */
+static void died(void *arg, err_t error)
+{
+	struct tcp_sock *t = arg;
+	struct sock *s = &t->i.s;
+
+	t->pcb = NULL;
+	t->dead = true;
+	if (error == ERR_RST)
+		s->error = !t->was_connected ? ECONNREFUSED : t->got_fin ? EPIPE : ECONNRESET;
+	else if (error != ERR_CLSD) /* ERR_CLSD: both sides had said their last */
+		s->error = ETIMEDOUT;
+	over(t);
+	sock_changed(s);
+}
+
+void tcp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, int error)
+{
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
+		struct tcp_sock *t = pcb->callback_arg;
+
+		/* Once it is connected, such a message is a hint only (RFC 5461). */
+		if (pcb->state != SYN_SENT || !t || pcb->local_port != local_port ||
+		    pcb->remote_port != port || !ip_addr_cmp(&pcb->remote_ip, to))
+			continue;
+		abort_pcb(t);
+		t->dead = true;
+		t->i.s.error = error;
+		over(t);
+		sock_changed(&t->i.s);
+		return;
+	}
+}
+
+/* ---- names ---- */
+
+static long tcp_sock_bind(struct sock *s, const struct sock_address *at)
+{
+	struct inet_sock *i = inet_of(s);
+	struct sock_address v4 = *at;
+	ip_addr_t ip;
+	uint16_t port;
+	long r;
+
+	if (s->family == AF_INET && at->bytes >= sizeof(struct sockaddr_in) && !at->family)
+		v4.family = AF_INET;
+	r = inet_parse(i, &v4, &ip, &port);
+	if (!r && v4.family != at->family && !ip_addr_isany(&ip))
+		r = -EAFNOSUPPORT;
+	if (!r)
+		r = inet_check_local(i, &ip);
+	if (r)
+		return r;
+	if (i->local_port || tcp_of(s)->pcb || tcp_of(s)->dead)
+		return -EINVAL;
+	if (ip_addr_isany(&ip) && !IP_IS_V4(&ip))
+		IP_SET_TYPE_VAL(ip, inet_type(i));
+	r = inet_take_port(i, &ip, port);
+	if (r)
+		return r;
+	i->fixed_address = !ip_addr_isany(&ip);
+	i->fixed_port = port;
+	return 0;
+}
+
+static long tcp_sock_name(struct sock *s, bool peer, struct sock_address *out)
+{
+	struct tcp_sock *t = tcp_of(s);
+
+	/* TIME_WAIT and later has no peer on Linux either. */
+	if (peer && !tcp_is_connected(t))
+		return -ENOTCONN;
+	return inet_name(s, peer, out);
+}
+
+/* ---- connect ---- */
+
+/* As if it had never been connected; what bind fixed stays. */
+static void start_over(struct tcp_sock *t)
+{
+	struct inet_sock *i = &t->i;
+	bool had_port = i->fixed_port;
+
+	abort_pcb(t);
+	tcp_drop_received(t);
+	t->told = TCP_UNCONNECTED;
+	t->was_connected = t->got_fin = t->dead = false;
+	i->s.read_shut = i->s.write_shut = false;
+	i->remote_port = 0;
+	if (!had_port) {
+		inet_free_port(i);
+		i->local_port = 0;
+	}
+	if (!i->fixed_address) {
+		memset(&i->local, 0, sizeof(i->local));
+		IP_SET_TYPE(&i->local, inet_type(i));
+	}
+}
+
+static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
+{
+	struct tcp_sock *t = arg;
+
+	t->was_connected = true;
+	sock_changed(&t->i.s);
+	return ERR_OK;
+}
+
+/* Is there a connection with these four already? */
+static bool taken(const struct tcp_pcb *mine)
+{
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		if (pcb->local_port == mine->local_port && pcb->remote_port == mine->remote_port &&
+		    ip_addr_cmp(&pcb->local_ip, &mine->local_ip) &&
+		    ip_addr_cmp(&pcb->remote_ip, &mine->remote_ip))
+			return true;
+	return false;
+}
+
+static long start_connect(struct tcp_sock *t, const ip_addr_t *ip, uint16_t port)
+{
+	struct inet_sock *i = &t->i;
+	struct tcp_pcb *pcb;
+	const ip_addr_t *source;
+	ip_addr_t from;
+	long r = inet_check_peer(i, ip, &source);
+	err_t e;
+
+	if (r == -EACCES || ip_addr_ismulticast(ip))
+		return -ENETUNREACH;
+	if (r)
+		return r;
+	from = *source;
+	if (!i->local_port) {
+		r = inet_take_port(i, &from, 0);
+		if (r)
+			return -EADDRNOTAVAIL;
+	}
+	pcb = tcp_new_ip_type(IP_GET_TYPE(ip));
+	if (!pcb)
+		return -ENOBUFS;
+	pcb->local_ip = from;
+	pcb->local_port = i->local_port;
+	pcb->remote_ip = *ip;
+	pcb->remote_port = port;
+	if (taken(pcb)) {
+		pcb->local_port = 0;
+		tcp_abort(pcb);
+		return -EADDRNOTAVAIL;
+	}
+	hold(t, pcb);
+	icmp_listen();
+	e = tcp_connect(pcb, ip, port, connected);
+	if (e != ERR_OK) {
+		abort_pcb(t);
+		return inet_errno(e);
+	}
+	i->local = pcb->local_ip;
+	i->remote = pcb->remote_ip;
+	i->remote_port = port;
+	t->told = TCP_CONNECTING;
+	return -EINPROGRESS;
+}
+
+static long tcp_sock_connect(struct sock *s, const struct sock_address *to)
+{
+	struct tcp_sock *t = tcp_of(s);
+	ip_addr_t ip;
+	uint16_t port;
+	long r;
+
+	if (to->bytes < sizeof(to->family))
+		return -EINVAL;
+	if (to->family == AF_UNSPEC) {
+		if (!s->listening)
+			start_over(t);
+		return 0;
+	}
+	if (t->told == TCP_CONNECTED || s->listening)
+		return -EISCONN;
+	if (t->told == TCP_CONNECTING) {
+		if (t->was_connected) {
+			t->told = TCP_CONNECTED;
+			return s->error ? sock_take_error(s) : 0;
+		}
+		if (!t->dead)
+			return -EALREADY;
+		r = s->error ? sock_take_error(s) : -ECONNABORTED;
+		start_over(t);
+		return r;
+	}
+	r = inet_parse(&t->i, to, &ip, &port);
+	if (r)
+		return r;
+	inet_loopback_if_any(&ip);
+	r = start_connect(t, &ip, port);
+	if (r != -EINPROGRESS)
+		start_over(t);
+	return r;
+}
+
+/* ---- listen, accept ---- */
+
+static void unlink_accept(struct tcp_sock *t)
+{
+	struct tcp_sock *from = t->accept_from;
+
+	*t->accept_link = t->accept_next;
+	if (t->accept_next)
+		t->accept_next->accept_link = t->accept_link;
+	else
+		from->accept_last = t->accept_link;
+	from->naccept--;
+	t->accept_from = NULL;
+}
+
+/* A handshake came to its end. */
+static err_t came_in(void *arg, struct tcp_pcb *pcb, err_t error)
+{
+	struct tcp_sock *l = arg, *t;
+	ip_addr_t local;
+
+	if (error != ERR_OK || !pcb)
+		return ERR_VAL;
+	t = l ? tcp_new_sock(l->i.s.family) : NULL;
+	if (!t) {
+		tcp_abort(pcb);
+		return ERR_ABRT;
+	}
+	tcp_options_inherit(t, l);
+	t->told = TCP_CONNECTED;
+	t->was_connected = true;
+	local = pcb->local_ip;
+	inet_share_port(&t->i, &local, pcb->local_port);
+	t->i.remote = pcb->remote_ip;
+	t->i.remote_port = pcb->remote_port;
+	hold(t, pcb);
+	t->accept_from = l;
+	t->accept_link = l->accept_last;
+	*l->accept_last = t;
+	l->accept_last = &t->accept_next;
+	l->naccept++;
+	sock_ready(&l->i.s, SOCK_IN);
+	return ERR_OK;
+}
+
+#if LWIP_TCP_PCB_NUM_EXT_ARGS
+/* A SYN that there is no room for is dropped: the peer sends it again (listen(2)). */
+static err_t syn_came(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
+{
+	struct tcp_sock *l = lpcb->callback_arg;
+
+	return l && l->naccept > l->backlog ? ERR_MEM : ERR_OK;
+}
+
+static const struct tcp_ext_arg_callbacks syn_callbacks = {.passive_open = syn_came};
+#endif
+
+static void stop_listening(struct tcp_sock *t)
+{
+	if (!t->listener)
+		return;
+	while (t->accept_first) {
+		struct sock *s = &t->accept_first->i.s;
+
+		unlink_accept(t->accept_first);
+		tcp_of(s)->i.s.linger_s = 0; /* never accepted: a reset, as on Linux */
+		s->ops->close(s);
+	}
+	t->listener->callback_arg = NULL;
+	tcp_close((struct tcp_pcb *)t->listener);
+	t->listener = NULL;
+	t->i.s.listening = false;
+}
+
+static long tcp_sock_listen(struct sock *s, int backlog)
+{
+	struct tcp_sock *t = tcp_of(s);
+	struct inet_sock *i = &t->i;
+	struct tcp_pcb *pcb, *lpcb;
+	ip_addr_t any = i->local;
+	long r = 0;
+
+	if (t->told != TCP_UNCONNECTED || t->dead)
+		return -EINVAL;
+	t->backlog = (uint32_t)backlog;
+	if (s->listening)
+		return 0;
+	s->listening = true;
+	if (!i->local_port)
+		r = inet_take_port(i, &any, 0);
+	else if (inet_port_conflicts(i, &i->local, i->local_port))
+		r = -EADDRINUSE;
+	pcb = r ? NULL : tcp_new_ip_type(IP_GET_TYPE(&i->local));
+	if (!pcb) {
+		s->listening = false;
+		return r ? r : -ENOBUFS;
+	}
+	pcb->local_ip = i->local;
+	pcb->local_port = i->local_port;
+	pcb->netif_idx = (uint8_t)s->bound_if;
+	lpcb = tcp_listen_with_backlog(pcb, 255);
+	if (!lpcb) {
+		tcp_abort(pcb);
+		s->listening = false;
+		return -ENOBUFS;
+	}
+	tcp_arg(lpcb, t);
+	tcp_accept(lpcb, came_in);
+#if LWIP_TCP_PCB_NUM_EXT_ARGS
+	tcp_ext_arg_set_callbacks(lpcb, 0, &syn_callbacks);
+#endif
+	t->listener = (struct tcp_pcb_listen *)lpcb;
+	tcp_sock_tuned(s);
+	return 0;
+}
+
+static long tcp_sock_accept(struct sock *s, struct sock **new, struct sock_address *from)
+{
+	struct tcp_sock *l = tcp_of(s), *t = l->accept_first;
+
+	if (!s->listening)
+		return -EINVAL;
+	if (!t)
+		return -EAGAIN;
+	unlink_accept(t);
+	inet_format(&t->i, &t->i.remote, t->i.remote_port, from);
+	*new = &t->i.s;
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static long tcp_sock_shutdown(struct sock *s, int how)
+{
+	struct tcp_sock *t = tcp_of(s);
+
+	if (s->listening) {
+		if (how != SHUT_WR)
+			stop_listening(t);
+		sock_changed(s);
+		return 0;
+	}
+	s->read_shut |= how != SHUT_WR;
+	if (t->told == TCP_CONNECTING && !t->was_connected && !t->dead) {
+		start_over(t);
+		sock_changed(s);
+		return 0;
+	}
+	if (!t->pcb) {
+		s->write_shut |= how != SHUT_RD;
+		return -ENOTCONN;
+	}
+	if (how != SHUT_RD && !s->write_shut) {
+		s->write_shut = true;
+		tcp_shutdown(t->pcb, 0, 1);
+		/* The peer's came first: lwIP goes from CLOSING on without a word. */
+		if (t->pcb && t->pcb->state >= CLOSING && t->pcb->state != LAST_ACK)
+			tcp_let_go(t);
+	}
+	sock_changed(s);
+	return 0;
+}
+
+/* SO_LINGER: until all is acknowledged, or the time is over. */
+static void linger(struct tcp_sock *t)
+{
+	uint64_t deadline = 0;
+
+	t->i.s.write_shut = true;
+	tcp_shutdown(t->pcb, 0, 1);
+	while (t->pcb && (t->pcb->unsent || t->pcb->unacked)) {
+		uint64_t ns = (uint64_t)t->i.s.linger_s * 1000000000u;
+
+		if (sock_wait(ns, &deadline))
+			break;
+	}
+}
+
+static void tcp_sock_close(struct sock *s)
+{
+	struct tcp_sock *t = tcp_of(s);
+	struct tcp_pcb *pcb;
+
+	stop_listening(t);
+	if (t->accept_from)
+		unlink_accept(t);
+	/* Data that nobody read, or no time to linger: a reset (RFC 2525, 2.17). */
+	if (t->queued || !s->linger_s) {
+		abort_pcb(t);
+	} else if (t->pcb) {
+		if (s->linger_s > 0 && tcp_is_connected(t))
+			linger(t);
+		pcb = t->pcb;
+		tcp_let_go(t);
+		if (pcb)
+			tcp_close(pcb);
+	}
+	tcp_drop_received(t);
+	inet_fini(&t->i);
+	uk_free(t);
+}
+
+static const struct sock_ops tcp_ops = {
+	.bind = tcp_sock_bind,
+	.listen = tcp_sock_listen,
+	.connect = tcp_sock_connect,
+	.accept = tcp_sock_accept,
+	.send = tcp_sock_send,
+	.recv = tcp_sock_recv,
+	.shutdown = tcp_sock_shutdown,
+	.name = tcp_sock_name,
+	.setopt = tcp_setopt,
+	.getopt = tcp_getopt,
+	.ioctl = tcp_sock_ioctl,
+	.poll = tcp_sock_poll,
+	.close = tcp_sock_close,
+	.tuned = tcp_sock_tuned,
+};
+
+long tcp_socket(uint16_t family, struct sock **s)
+{
+	struct tcp_sock *t = tcp_new_sock(family);
+
+	if (!t)
+		return -ENOMEM;
+#if LWIP_TCP_PCB_NUM_EXT_ARGS
+	static bool has_id;
+
+	if (!has_id)
+		tcp_ext_arg_alloc_id(); /* the first and only: 0 */
+	has_id = true;
+#endif
+	*s = &t->i.s;
+	return 0;
+}

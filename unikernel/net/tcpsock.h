@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tcpsock.h: what tcp.c (connections), tcpdata.c (bytes) and tcpopt.c (options) share. */
+#ifndef UK_TCPSOCK_H
+#define UK_TCPSOCK_H
+
+#include "inet.h"
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+/* What connect(2) has been told: Linux's enum socket_state. */
+enum tcp_told { TCP_UNCONNECTED, TCP_CONNECTING, TCP_CONNECTED };
+
+struct tcp_sock {
+	struct inet_sock i;
+	/*
+	 * NULL: there is none yet, or none any more. lwIP frees a pcb with or without a word:
+	 * from CLOSING on without one, so then it is lwIP's alone (tcp_let_go).
+	 */
+	struct tcp_pcb *pcb;
+	enum tcp_told told;
+	bool was_connected; /* the handshake came to its end */
+	bool got_fin;       /* the peer's: when queue is empty, it is the end */
+	bool dead;          /* the connection is over, both ways */
+	bool timed_out;     /* tcp_abort was our doing, for TCP_USER_TIMEOUT */
+
+	/* Received, not read: pbufs of which the first is read up to taken. */
+	struct pbuf *first, *last;
+	uint32_t taken, queued;
+
+	/* A send or poll found no room: who waits is told when there is enough. */
+	bool wants_room, starved; /* starved: there was room, but no memory */
+
+	/* listening: */
+	struct tcp_pcb_listen *listener;
+	struct tcp_sock *accept_first, **accept_last;
+	uint32_t naccept, backlog;
+	/* not accepted yet: */
+	struct tcp_sock *accept_next, **accept_link, *accept_from;
+
+	/* Options: tcpopt.c */
+	bool no_delay, cork, quick_ack;
+	uint32_t idle_s, interval_s, probes; /* keep-alive */
+	uint32_t user_timeout_ms, max_segment, defer_accept_s, syn_retries, linger2_s, window_clamp;
+	uint32_t not_sent_low;
+	uint64_t stuck_since_ns; /* TCP_USER_TIMEOUT: nothing was acknowledged since */
+	uint32_t stuck_at;
+};
+
+static inline struct tcp_sock *tcp_of(struct sock *s)
+{
+	return (struct tcp_sock *)s;
+}
+
+/* ---- tcp.c ---- */
+/* The pcb is lwIP's from now on: no callback comes to us any more. */
+void tcp_let_go(struct tcp_sock *t);
+static inline bool tcp_is_connected(const struct tcp_sock *t)
+{
+	return t->pcb && t->pcb->state >= ESTABLISHED;
+}
+
+/* ---- tcpdata.c ---- */
+long tcp_sock_send(struct sock *s, struct sock_msg *m);
+long tcp_sock_recv(struct sock *s, struct sock_msg *m);
+uint32_t tcp_sock_poll(struct sock *s);
+long tcp_sock_ioctl(struct sock *s, uint32_t cmd, uint64_t arg);
+void tcp_drop_received(struct tcp_sock *t);
+/* lwIP's callbacks */
+err_t tcp_came(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t error);
+err_t tcp_acknowledged(void *arg, struct tcp_pcb *pcb, u16_t bytes);
+err_t tcp_looked_at(void *arg, struct tcp_pcb *pcb);
+
+/* ---- tcpopt.c ---- */
+void tcp_options_init(struct tcp_sock *t);
+void tcp_options_inherit(struct tcp_sock *t, const struct tcp_sock *from);
+void tcp_sock_tuned(struct sock *s); /* what options say, into the pcb */
+/* User time-out and starvation, twice a second: false: the connection was aborted. */
+bool tcp_user_timeout_over(struct tcp_sock *t);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* udp.c: SOCK_DGRAM over UDP: udp(7). */
+#include <linux/udp.h>
+
+#include "inet.h"
+
+#include "lwip/udp.h"
+
+struct udp_sock {
+	struct dgram_sock d;
+	struct udp_pcb *pcb;
+};
+
+static struct udp_sock *udp_of(struct sock *s)
+{
+	return (struct udp_sock *)s;
+}
+
+#define UDP_MAX 65507u /* an IP packet's 65535, less the headers */
+
+static void udp_came(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+		     u16_t port)
+{
+	dgram_put(arg, p, from, port);
+}
+
+static void udp_tuned(struct sock *s)
+{
+	struct inet_sock *i = inet_of(s);
+	struct udp_pcb *pcb = udp_of(s)->pcb;
+
+	if (s->broadcast)
+		ip_set_option(pcb, SOF_BROADCAST);
+	else
+		ip_reset_option(pcb, SOF_BROADCAST);
+	/* So that a multicast reaches all who share the port. */
+	if (s->reuse_address || s->reuse_port)
+		ip_set_option(pcb, SOF_REUSEADDR);
+	pcb->netif_idx = (uint8_t)s->bound_if;
+	pcb->ttl = (uint8_t)(s->ttl < 0 ? UDP_TTL : s->ttl);
+	pcb->tos = (uint8_t)uk_max(s->tos, 0);
+	pcb->mcast_ttl = (uint8_t)i->multicast_ttl;
+	pcb->mcast_ifindex = (uint8_t)i->multicast_if;
+	if (i->multicast_loop)
+		udp_set_flags(pcb, UDP_FLAGS_MULTICAST_LOOP);
+	else
+		udp_clear_flags(pcb, UDP_FLAGS_MULTICAST_LOOP);
+	if (!i->local_port) {
+		IP_SET_TYPE_VAL(pcb->local_ip, inet_type(i));
+		IP_SET_TYPE_VAL(pcb->remote_ip, inet_type(i));
+	}
+}
+
+/* Takes a port (0: any), in our table and in lwIP's list. */
+static long udp_take(struct udp_sock *u, const ip_addr_t *ip, uint16_t port)
+{
+	long r = inet_take_port(&u->d.i, ip, port);
+
+	if (r)
+		return r;
+	/* lwIP looks for a port of its own; who may have which is decided above. */
+	if (!u->pcb->local_port && udp_bind(u->pcb, ip, 0) != ERR_OK) {
+		inet_free_port(&u->d.i);
+		return -EADDRINUSE;
+	}
+	u->pcb->local_ip = *ip;
+	u->pcb->local_port = u->d.i.local_port;
+	return 0;
+}
+
+static long udp_auto_take(struct udp_sock *u)
+{
+	ip_addr_t any = u->d.i.local;
+
+	if (u->d.i.local_port)
+		return 0;
+	return udp_take(u, &any, 0) ? -EAGAIN : 0;
+}
+
+static long udp_sock_bind(struct sock *s, const struct sock_address *at)
+{
+	struct udp_sock *u = udp_of(s);
+	struct sock_address any = *at;
+	ip_addr_t ip;
+	uint16_t port;
+	long r;
+
+	/* AF_UNSPEC with no address is taken for AF_INET (bind in af_inet.c). */
+	if (s->family == AF_INET && at->bytes >= sizeof(struct sockaddr_in) && !at->family)
+		any.family = AF_INET;
+	r = inet_parse(&u->d.i, &any, &ip, &port);
+	if (!r && any.family != at->family && !ip_addr_isany(&ip))
+		r = -EAFNOSUPPORT;
+	if (!r && s->family == AF_INET6 && at->family != AF_INET6)
+		r = -EAFNOSUPPORT;
+	if (!r)
+		r = inet_check_local(&u->d.i, &ip);
+	if (r)
+		return r;
+	if (u->d.i.local_port)
+		return -EINVAL;
+	if (ip_addr_isany(&ip) && !IP_IS_V4(&ip))
+		IP_SET_TYPE_VAL(ip, inet_type(&u->d.i));
+	r = udp_take(u, &ip, port);
+	if (r)
+		return r;
+	u->d.i.fixed_address = !ip_addr_isany(&ip);
+	u->d.i.fixed_port = port;
+	return 0;
+}
+
+static void disconnect(struct udp_sock *u)
+{
+	struct inet_sock *i = &u->d.i;
+
+	u->d.connected = false;
+	i->remote_port = 0;
+	ip_addr_set_any(i->s.family == AF_INET6, &i->remote);
+	udp_disconnect(u->pcb);
+	if (!i->fixed_address) {
+		memset(&i->local, 0, sizeof(i->local));
+		IP_SET_TYPE(&i->local, inet_type(i));
+		u->pcb->local_ip = i->local;
+	}
+	IP_SET_TYPE_VAL(u->pcb->remote_ip, inet_type(i));
+	udp_tuned(&i->s);
+}
+
+static long udp_sock_connect(struct sock *s, const struct sock_address *to)
+{
+	struct udp_sock *u = udp_of(s);
+	struct inet_sock *i = &u->d.i;
+	const ip_addr_t *source;
+	ip_addr_t ip;
+	uint16_t port;
+	long r;
+
+	if (to->bytes < sizeof(to->family))
+		return -EINVAL;
+	if (to->family == AF_UNSPEC) {
+		if (i->local_port)
+			disconnect(u);
+		return 0;
+	}
+	r = inet_parse(i, to, &ip, &port);
+	if (r)
+		return r;
+	inet_loopback_if_any(&ip);
+	if (u->d.connected)
+		disconnect(u);
+	r = inet_check_peer(i, &ip, &source);
+	if (r)
+		return r;
+	ip_addr_t from = *source;
+
+	r = udp_auto_take(u);
+	if (r)
+		return r;
+	icmp_listen();
+	if (IP_IS_ANY_TYPE_VAL(i->local) || ip_addr_isany(&i->local)) {
+		i->local = from;
+		u->pcb->local_ip = from;
+	}
+	if (udp_connect(u->pcb, &ip, port) != ERR_OK)
+		return -EINVAL;
+	i->remote = u->pcb->remote_ip;
+	i->remote_port = port;
+	u->d.connected = true;
+	return 0;
+}
+
+static long udp_sock_send(struct sock *s, struct sock_msg *m)
+{
+	struct udp_sock *u = udp_of(s);
+	struct dgram_target t;
+	struct pbuf *p;
+	err_t e;
+	long r;
+
+	if (m->bytes > 0xffff)
+		return -EMSGSIZE;
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	r = dgram_target(&u->d, m, &t);
+	if (r)
+		return r;
+	if (!t.port)
+		return -EINVAL;
+	if (s->error)
+		return sock_take_error(s);
+	if (s->write_shut)
+		return -EPIPE;
+	r = udp_auto_take(u);
+	if (!r)
+		r = dgram_take_in(m, UDP_MAX + (IP_IS_V6(&t.to) ? 20 : 0), &p);
+	if (r)
+		return r;
+	if (t.ttl >= 0)
+		u->pcb->ttl = u->pcb->mcast_ttl = (uint8_t)t.ttl;
+	if (t.tos >= 0)
+		u->pcb->tos = (uint8_t)t.tos;
+	e = udp_sendto_if_src(u->pcb, p, &t.to, t.port, t.netif, &t.source);
+	pbuf_free(p);
+	if (t.ttl >= 0 || t.tos >= 0)
+		udp_tuned(s);
+	/* A device that has no buffer now: Linux's queue would drop it, too. */
+	if (e != ERR_OK && e != ERR_MEM)
+		return inet_errno(e);
+	return (long)m->bytes;
+}
+
+void udp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, int error, bool hard)
+{
+	for (struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next) {
+		struct dgram_sock *d = pcb->recv_arg;
+
+		if (pcb->recv != udp_came || pcb->local_port != local_port || !d->connected ||
+		    pcb->remote_port != port || !ip_addr_cmp(&pcb->remote_ip, to))
+			continue;
+		if (!hard && !d->i.receive_errors)
+			return;
+		d->i.s.error = error;
+		sock_ready(&d->i.s, POLLERR);
+		return;
+	}
+}
+
+static long udp_setopt(struct sock *s, int level, int name, const void *val, uint32_t bytes)
+{
+	if (level != IPPROTO_UDP)
+		return inet_setopt(s, level, name, val, bytes);
+	if (bytes < sizeof(int))
+		return -EINVAL;
+	switch (name) {
+	case UDP_NO_CHECK6_TX:
+	case UDP_NO_CHECK6_RX:
+		return 0;
+	default: /* UDP_CORK, UDP_SEGMENT, UDP_GRO: programs do without where they are not */
+		return -ENOPROTOOPT;
+	}
+}
+
+static long udp_getopt(struct sock *s, int level, int name, void *val, uint32_t *bytes)
+{
+	return level == IPPROTO_UDP ? -ENOPROTOOPT : inet_getopt(s, level, name, val, bytes);
+}
+
+static void udp_sock_close(struct sock *s)
+{
+	udp_remove(udp_of(s)->pcb);
+	dgram_fini(dgram_of(s));
+	uk_free(s);
+}
+
+static const struct sock_ops udp_ops = {
+	.bind = udp_sock_bind,
+	.connect = udp_sock_connect,
+	.send = udp_sock_send,
+	.recv = dgram_recv,
+	.shutdown = dgram_shutdown,
+	.name = inet_name,
+	.setopt = udp_setopt,
+	.getopt = udp_getopt,
+	.ioctl = dgram_ioctl,
+	.poll = dgram_poll,
+	.close = udp_sock_close,
+	.tuned = udp_tuned,
+};
+
+long udp_socket(uint16_t family, struct sock **s)
+{
+	struct udp_sock *u = uk_alloc(sizeof(*u));
+
+	if (!u)
+		return -ENOMEM;
+	inet_init(&u->d.i, &udp_ops, family, SOCK_DGRAM, IPPROTO_UDP);
+	dgram_init(&u->d);
+	u->pcb = udp_new_ip_type(inet_type(&u->d.i));
+	if (!u->pcb) {
+		uk_free(u);
+		return -ENOBUFS;
+	}
+	udp_recv(u->pcb, udp_came, u);
+	*s = &u->d.i.s;
+	udp_tuned(*s);
+	return 0;
+}
