@@ -172,14 +172,14 @@ static int close_others(const struct jail *j, struct err *err)
 
 static int limit_shell(const struct jail *j, struct err *err)
 {
-	/* A user of its own has the process and the thread of doorbell.c, which a VM can do
-	 * without: where many share a user, a limit to them all could not allow it. */
+	/* A user of its own has the process and the threads of doorbell.c and net_poll.c, which
+	 * a VM can do without: where many share a user, a limit to them all could not allow it. */
 	const bool alone = j->uid != JAIL_STAY;
 	const struct limit limits[] = {
 		{RLIMIT_NOFILE, JAIL_FILES},
 		{RLIMIT_FSIZE, j->file_bytes},
 		{RLIMIT_AS, j->memory_bytes ? j->memory_bytes + MORE_MEMORY : RLIM_INFINITY},
-		{RLIMIT_NPROC, alone ? 2 : 0},
+		{RLIMIT_NPROC, alone ? 3 : 0},
 	};
 
 	return set_limits(limits, COUNT(limits), err);

@@ -22,9 +22,9 @@
 #include "err.h"
 
 #define JAIL_STAY     ((uint32_t)-1) /* uid and gid remain what they are */
-#define JAIL_MAX_KEEP 16
-/* New descriptors get numbers below it: room for those it keeps and those START brings (5). */
-#define JAIL_FILES 32
+#define JAIL_MAX_KEEP 32
+/* New descriptors get numbers below it: room for those it keeps and those START brings (25). */
+#define JAIL_FILES 64
 
 /*
  * jail_world: called by the zygote, before its first shell. As PID 1 (of new PID, mount,

@@ -219,6 +219,7 @@ int net_prepare(struct vm *vm, struct guest *guest, unsigned index, const struct
 	ret = vm_add_memory(vm, NOXS_GPA_NET(index), d->window, NOXS_NET_OFF_BUFFERS + d->area);
 	if (ret)
 		return err_set(err, -ret, "cannot give the VM the memory of a net device");
+	net_poll_prepare(vm);
 	offer(d, guest->page);
 	net_count++;
 	return 0;

@@ -4,6 +4,7 @@
  *
  *   net.c         windows: memory, page tables, memslots, configuration
  *   net_run.c     while the guest runs: who is served, and when
+ *   net_poll.c    a thread that polls, for a guest whose waits are short
  *   net_rings.c   the four rings where the monitor plays the kernel's part
  *   net_xdp.c     AF_XDP: the kernel's rings shown to the guest
  *   net_tap.c     a tap: frames by read and write
@@ -57,6 +58,8 @@ struct pollfd;
 uint32_t net_wait(uint32_t events, struct pollfd *fds, unsigned *n, int64_t *retry_ns);
 /* The same without a wait to come: just what holds. */
 uint32_t net_look(uint32_t events);
+/* That WAIT is over, and the guest runs on. */
+void net_woken(void);
 /* The guest has rung one of NOXS_NET_SLOT(0) .. : false: there is no such slot. */
 bool net_rang(uint64_t slot);
 /* Passes on what is in all TX rings, and what has come, without waiting: at a tick. */

@@ -4,6 +4,7 @@
  *
  *   net.c         makes a window, hands it to a backend, shows it to the guest
  *   net_run.c     while the guest runs: who is served when, by which thread
+ *   net_poll.c    a thread that polls, for a guest whose waits are short
  *   net_rings.c   the four rings where the monitor plays the kernel's part
  *   net_xdp.c, net_tap.c, net_stream.c   a struct net_backend each
  *
@@ -110,6 +111,20 @@ static inline bool net_is_broken(const struct net_dev *d)
 {
 	return __atomic_load_n(&d->counters.broken, __ATOMIC_ACQUIRE);
 }
+
+/* ---- net_run.c ---- */
+void net_serve_all(void); /* with the lock held */
+
+/* ---- net_poll.c ---- */
+void net_poll_prepare(struct vm *vm);
+/* Keeps the polling thread, if there is one, from all devices. */
+void net_lock(void);
+void net_unlock(void);
+bool net_polls(void);      /* NEED_WAKEUP in TX is ours to set and clear, and it is clear */
+void net_poll_sleep(void); /* with the lock held: the guest's WAIT is going to sleep */
+void net_poll_woken(void); /* without: its WAIT ends */
+void net_poll_rang(void);  /* without: a doorbell was an exit */
+void net_poll_stop(void);
 
 /* ---- net_xdp.c ---- */
 /* The guest could not get at the socket's rings: from now on they are copied. */

@@ -25,21 +25,23 @@ static const char no_right[] =
 
 static int attach_failed(const struct net_spec *spec, int errnum, struct err *err)
 {
-	const char *name = spec->ifname[0] ? spec->ifname : "a new one";
+	const char *name = spec->ifname;
 
 	switch (errnum) {
 	case EPERM:
-		return err_set(err, errnum, "cannot use the tap %s: it %s", name, no_right);
+		return err_set(err, errnum, "cannot use %s %s: it %s", *name ? "the tap" : "a new",
+			       *name ? name : "tap", no_right);
 	case EBUSY:
 		return err_set(err, errnum,
 			       "cannot use the tap %s: another program, or VM, has it open", name);
 	case EINVAL:
-		return err_set(err, errnum,
+		return err_set(err, 0,
 			       "cannot use %s as a tap: it is an interface of another kind (for "
 			       "those there is --net xdp=%s)",
 			       name, name);
 	}
-	return err_set(err, errnum, "cannot use the tap %s", name);
+	return err_set(err, errnum, "cannot use %s %s", *name ? "the tap" : "a new",
+		       *name ? name : "tap");
 }
 
 static int open_device(const struct net_spec *spec, bool offload, struct ifreq *ifr,

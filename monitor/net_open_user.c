@@ -82,6 +82,22 @@ static void add_address(struct command *c, const char *option, const struct noxs
 
 /* ---- what the host has ---- */
 
+/* As root passt becomes nobody, and gives up where it cannot: then it is to stay as it is. */
+static bool may_change_user(void)
+{
+	const unsigned long long both = 1ull << 6 | 1ull << 7; /* CAP_SETGID, CAP_SETUID */
+	unsigned long long caps = both;
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "CapEff: %llx", &caps) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return (caps & both) == both;
+}
+
 /* Has the host a default route: v4, v6? proc(5), net/route and net/ipv6_route. */
 static bool default_route(bool v6)
 {
@@ -363,6 +379,42 @@ static int start(struct command *c, int sock, struct err *err)
 	return ret;
 }
 
+/*
+ * passt sends frames to MAC 0 until it has seen one of the guest's. Who connects to a port before
+ * the guest has said a word would wait for ever. So this is said for it: an ARP announcement
+ * (RFC 5227, 2.3), which waits in the socket until passt reads.
+ */
+static int announce(int sock, const struct noxs_net_config *config, struct err *err)
+{
+	struct {
+		uint32_t bytes; /* of the frame: it is how passt's stream goes */
+		uint8_t to[6], from[6];
+		uint16_t type, hardware, protocol;
+		uint8_t hardware_bytes, protocol_bytes;
+		uint16_t operation;
+		uint8_t sender_mac[6], sender[4], target_mac[6], target[4];
+	} __attribute__((packed)) frame = {
+		.bytes = htonl(sizeof(frame) - sizeof(uint32_t)),
+		.to = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		.type = htons(0x0806),
+		.hardware = htons(1),
+		.protocol = htons(0x0800),
+		.hardware_bytes = 6,
+		.protocol_bytes = 4,
+		.operation = htons(1),
+	};
+
+	memcpy(frame.from, config->mac, 6);
+	memcpy(frame.sender_mac, config->mac, 6);
+	for (int i = NOXS_NET_ADDRESSES; i--;)
+		if (config->address[i].family == 4)
+			memcpy(frame.sender, config->address[i].address, 4);
+	memcpy(frame.target, frame.sender, 4);
+	if (send(sock, &frame, sizeof(frame), MSG_NOSIGNAL) != sizeof(frame))
+		return err_set(err, errno, "cannot speak to passt");
+	return 0;
+}
+
 int net_open_user(struct net_link *link, const struct net_spec *spec, struct err *err)
 {
 	static struct command c;
@@ -386,13 +438,17 @@ int net_open_user(struct net_link *link, const struct net_spec *spec, struct err
 	add(&c, "-F", "3");
 	add(&c, "--no-map-gw", NULL);
 	add(&c, "-m", "%u", link->opened.mtu);
+	if (!geteuid() && !may_change_user())
+		add(&c, "--runas", "0:0");
 	if (spec->has_ip)
 		asked(config, &c);
 	else
 		fixed(config, &c);
 	for (unsigned i = 0; i < spec->nports; i++)
 		add_port(&c, &spec->port[i]);
-	ret = start(&c, pair[1], err);
+	ret = announce(pair[0], config, err);
+	if (!ret)
+		ret = start(&c, pair[1], err);
 	close(pair[1]);
 	link->fd[0] = pair[0];
 	if (!ret && fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK))

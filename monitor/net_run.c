@@ -82,10 +82,12 @@ uint32_t net_look(uint32_t events)
 {
 	uint32_t is = 0;
 
+	net_lock();
 	for (unsigned i = 0; i < net_count; i++) {
 		is |= look(&net_devs[i], i, events);
 		net_devs[i].looked = true;
 	}
+	net_unlock();
 	return is;
 }
 
@@ -94,6 +96,7 @@ uint32_t net_wait(uint32_t events, struct pollfd *fds, unsigned *n, int64_t *ret
 	uint32_t is = 0;
 
 	*n = 0;
+	net_lock();
 	for (unsigned i = 0; i < net_count; i++) {
 		struct net_dev *d = &net_devs[i];
 
@@ -101,14 +104,39 @@ uint32_t net_wait(uint32_t events, struct pollfd *fds, unsigned *n, int64_t *ret
 		if (device_is_live(&d->front) && !net_is_broken(d))
 			*n += sleep_for(d, events & NOXS_EV_NET(i), &fds[*n], retry_ns);
 	}
+	if (!is)
+		net_poll_sleep();
+	net_unlock();
 	return is;
 }
 
-void net_serve(void)
+void net_woken(void)
+{
+	net_poll_woken();
+}
+
+void net_serve_all(void)
 {
 	for (unsigned i = 0; i < net_count; i++)
 		if (is_served(&net_devs[i]))
 			serve(&net_devs[i]);
+}
+
+void net_serve(void)
+{
+	net_lock();
+	net_serve_all();
+	net_unlock();
+}
+
+static void serve_queue(struct net_dev *d, unsigned queue)
+{
+	if (queue == NOXS_NET_Q_TX)
+		d->backend->send(d);
+	else if (d->backend->fill)
+		d->backend->fill(d);
+	else
+		d->backend->receive(d);
 }
 
 bool net_rang(uint64_t slot)
@@ -119,14 +147,11 @@ bool net_rang(uint64_t slot)
 	if (n >= net_count * NOXS_NET_NQUEUES)
 		return false;
 	d = &net_devs[n / NOXS_NET_NQUEUES];
-	if (!is_served(d))
-		return true;
-	if (n % NOXS_NET_NQUEUES == NOXS_NET_Q_TX)
-		d->backend->send(d);
-	else if (d->backend->fill)
-		d->backend->fill(d);
-	else
-		d->backend->receive(d);
+	net_lock();
+	if (is_served(d))
+		serve_queue(d, n % NOXS_NET_NQUEUES);
+	net_unlock();
+	net_poll_rang();
 	return true;
 }
 
@@ -134,9 +159,11 @@ bool net_fall_back(void)
 {
 	bool any = false;
 
+	net_lock();
 	for (unsigned i = 0; i < net_count; i++)
 		if (net_devs[i].backend == &net_xdp && !net_devs[i].counters.copying)
 			any |= !net_xdp_copy(&net_devs[i]);
+	net_unlock();
 	return any;
 }
 
@@ -162,6 +189,7 @@ void net_stop(void)
 {
 	int patience = PATIENCE;
 
+	net_poll_stop();
 	for (unsigned i = 0; i < net_count; i++)
 		patience = finish(&net_devs[i], patience);
 }

@@ -207,7 +207,7 @@ static void wake_tx(struct net_dev *d, const struct net_ring *tx)
 	const uint32_t most = tx->entries / FRAMES_PER_CALL + 1;
 
 	d->blocked = NET_FREE;
-	for (uint32_t i = 0; i < most && unsent(tx) && wants_kick(tx); i++) {
+	for (uint32_t i = 0; i < most && unsent(tx) && (net_polls() || wants_kick(tx)); i++) {
 		uint32_t before = __atomic_load_n(tx->consumer, __ATOMIC_RELAXED);
 		ssize_t ret = sendto(d->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
 

@@ -248,6 +248,7 @@ static int wait_for_guest(struct run *r)
 	ret = (int)network_has(r, wait.events);
 	if (ret) {
 		__atomic_store_n(&r->guest->control->wait.ready, (uint32_t)ret, __ATOMIC_RELEASE);
+		net_woken();
 		return 0;
 	}
 	/* From the look at the signals to ppoll none may slip through. */
@@ -259,6 +260,8 @@ static int wait_for_guest(struct run *r)
 	if (ret < 0)
 		return ret;
 	__atomic_store_n(&r->guest->control->wait.ready, (uint32_t)ret, __ATOMIC_RELEASE);
+	if (net_count)
+		net_woken();
 	/* The host may have slept or been adjusted meanwhile. */
 	guest_set_clock(&r->guest->page->clock, r->options->tsc_khz);
 	r->tick_ns = FIRST_TICK_NS;
@@ -276,6 +279,8 @@ static int hold(struct run *r)
 		ret = sleep_until(r, 0, NOXS_FOREVER);
 	kick_clear();
 	kick_let(&r->open_mask);
+	if (net_count)
+		net_woken();
 	if (ret < 0 || r->done)
 		return ret < 0 ? ret : 0;
 	guest_set_clock(&r->guest->page->clock, r->options->tsc_khz);

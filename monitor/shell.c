@@ -91,33 +91,42 @@ static int open_log(struct shell *s, struct err *err)
 	return s->log < 0 ? err_set(err, errno, "cannot make the log %s", path) : 0;
 }
 
-static int make_vm(struct shell *s, uint64_t memory_bytes, struct err *err)
+static int make_vm(struct shell *s, const struct zygote_request *r, const struct wire_net *net,
+		   const int *fd, unsigned nfds, struct err *err)
 {
 	int ret;
 
-	if ((ret = vm_reserve_ram(&s->vm, memory_bytes, err)) ||
+	if ((ret = vm_reserve_ram(&s->vm, r->memory_bytes, err)) ||
 	    (ret = guest_prepare(&s->guest, &s->vm, s->host, err)))
 		return ret;
 	s->guest.page->flags = NOXS_FLAG_PARK;
 	if ((ret = vm_create(&s->vm, s->host, s->guest.kernel->lstar, err)))
 		return ret;
+	for (uint32_t i = 0; i < r->nnet; i++)
+		if ((ret = shell_net_add(s, &net[i], &fd, &nfds, err)))
+			return ret;
 	console_init(&s->console, &s->guest);
 	run_prepare_signals(&s->vm);
 	return run_to_park(&s->vm, &s->guest, err);
 }
 
-static int enter_jail(struct shell *s, const struct zygote_request *r, struct err *err)
+static int enter_jail(struct shell *s, const struct zygote_request *r, const int *fd, unsigned nfds,
+		      struct err *err)
 {
-	const int keep[] = {s->control, s->news, s->vm.fd, s->vm.vcpu, s->log};
+	int keep[JAIL_MAX_KEEP] = {s->control, s->news, s->vm.fd, s->vm.vcpu, s->log};
+	const unsigned own = s->log >= 0 ? 5 : 4;
 	const struct jail jail = {
 		.uid = r->uid,
 		.gid = r->gid,
 		.keep = keep,
-		.nkeep = s->log >= 0 ? 5 : 4,
+		.nkeep = own + nfds,
 		.memory_bytes = r->memory_bytes,
 		.file_bytes = UINT64_MAX, /* a caller's file may be of any length */
 	};
 
+	_Static_assert(JAIL_MAX_KEEP >= 5 + NOXS_NET_MAX * (1 + NET_WIRE_FDS), "all are kept");
+	if (nfds)
+		memcpy(keep + own, fd, nfds * sizeof(*fd));
 	return jail_enter(&jail, err);
 }
 
@@ -183,11 +192,14 @@ static _Noreturn void serve(struct shell *s)
 }
 
 _Noreturn void shell_main(const struct shell_world *world, const struct zygote_request *request,
-			  const int *cgroup, unsigned ncgroups)
+			  const struct wire_net *net, const int *fd, unsigned nfds)
 {
 	static struct shell shell;
 	struct shell *s = &shell;
 	const bool low = !request->urgent && geteuid() == 0;
+	const unsigned nnet_fds = shell_net_fds(net, request->nnet);
+	const unsigned ncgroups = nfds - nnet_fds;
+	const int *net_fd = fd + ncgroups;
 	struct err err = {0};
 	sigset_t none;
 	int ret;
@@ -203,15 +215,15 @@ _Noreturn void shell_main(const struct shell_world *world, const struct zygote_r
 	/* Nobody waits for it: whoever has work goes first. Back to normal takes privilege. */
 	if (low)
 		set_policy(SCHED_IDLE);
-	if ((ret = join_cgroups(cgroup, ncgroups, &err)) || (ret = open_control(s, &err)) ||
+	if ((ret = join_cgroups(fd, ncgroups, &err)) || (ret = open_control(s, &err)) ||
 	    (request->log && (ret = open_log(s, &err))) ||
-	    (ret = make_vm(s, request->memory_bytes, &err)))
+	    (ret = make_vm(s, request, net, net_fd, nnet_fds, &err)))
 		fail(s, ret, &err);
 	if (low)
 		set_policy(SCHED_OTHER);
 	touch(s);
 	s->jailed = world->jail;
-	if (world->jail && (ret = enter_jail(s, request, &err)))
+	if (world->jail && (ret = enter_jail(s, request, net_fd, nnet_fds, &err)))
 		fail(s, ret, &err);
 	shell_tell(s, NEWS_READY, 0, NULL, 0);
 	serve(s);

@@ -23,12 +23,15 @@ struct shell_world {
 };
 
 /*
- * The life of a shell, in a process of its own that the zygote has just forked. cgroup: open
- * cgroup.procs files to join, ncgroups of them. What fails before READY is told by
- * NEWS_FAILED. Does not return.
+ * The life of a shell, in a process of its own that the zygote has just forked. fd: nfds
+ * descriptors, of cgroup.procs files to join, and behind them those of the net devices, of
+ * which request->nnet say more. What fails before READY is told by NEWS_FAILED. Does not return.
  */
 _Noreturn void shell_main(const struct shell_world *world, const struct zygote_request *request,
-			  const int *cgroup, unsigned ncgroups);
+			  const struct wire_net *net, const int *fd, unsigned nfds);
+
+/* How many descriptors come with n net devices. */
+unsigned shell_net_fds(const struct wire_net *net, unsigned n);
 
 /* ---- between shell.c, shell_start.c and shell_output.c ---- */
 

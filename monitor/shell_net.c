@@ -6,6 +6,16 @@
 #include "net.h"
 #include "shell.h"
 
+unsigned shell_net_fds(const struct wire_net *net, unsigned n)
+{
+	unsigned fds = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (!net[i].prepared)
+			fds += 1 + (net[i].nfds < NET_WIRE_FDS ? net[i].nfds : NET_WIRE_FDS);
+	return fds;
+}
+
 int shell_net_add(struct shell *s, const struct wire_net *net, const int **fd, unsigned *n,
 		  struct err *err)
 {

@@ -100,9 +100,8 @@ static int take_start(struct start *st, struct shell *s, size_t bytes, const int
 		memcpy(&st->net[i], text, sizeof(st->net[i]));
 		text += sizeof(st->net[i]);
 		bytes -= sizeof(st->net[i]);
-		if (!st->net[i].prepared)
-			st->nnet_fds += 1 + (st->net[i].nfds % (NET_WIRE_FDS + 1));
 	}
+	st->nnet_fds = shell_net_fds(st->net, st->head.nnet);
 	want += st->nnet_fds + (st->head.flags & START_TEXT_FD ? 1 : 0);
 	if (nfds != want)
 		return bad_start(err, "has not the descriptors that it should have"), -EPROTO;

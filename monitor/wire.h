@@ -31,6 +31,20 @@
 #define WIRE_VERSION   2u
 #define WIRE_MAX_BYTES 65536u /* of one message, with everything that follows its head */
 
+/*
+ * A net device of a VM: what was opened for it, and what the guest is told. With it come, as
+ * SCM_RIGHTS, its window's memory, and nfds descriptors (net_wire.h). It is also what
+ * `mayfly net-open` answers the daemon.
+ */
+struct wire_net {
+	struct net_opened opened;
+	uint32_t frame_bytes, buffers; /* of the window */
+	uint32_t nfds;
+	uint32_t prepared; /* START: the shell has had it from SPAWN on; nothing comes but config */
+	uint32_t pad;
+	struct noxs_net_config config;
+};
+
 /* ---- the zygote's descriptors when it is executed ---- */
 enum zygote_fd {
 	ZYGOTE_FD_LINK = 3,    /* SOCK_SEQPACKET: requests and replies */
@@ -42,8 +56,10 @@ enum zygote_fd {
 enum zygote_op { ZYGOTE_SPAWN = 1, ZYGOTE_KILL = 2 };
 
 /* With SPAWN come, as SCM_RIGHTS, up to ZYGOTE_MAX_CGROUPS open files (tasks on cgroup v1,
- * cgroup.procs on v2) that the shell writes itself into before it does anything else. */
+ * cgroup.procs on v2) that the shell writes itself into before it does anything else; behind
+ * them those of nnet net devices, whose struct wire_net follow the request. */
 #define ZYGOTE_MAX_CGROUPS 4
+#define ZYGOTE_MAX_FDS     (ZYGOTE_MAX_CGROUPS + NOXS_NET_MAX * (1 + NET_WIRE_FDS))
 
 struct zygote_request {
 	uint32_t op;           /* enum zygote_op */
@@ -53,6 +69,8 @@ struct zygote_request {
 	uint32_t uid, gid;     /* SPAWN: what the shell becomes; (uint32_t)-1: as the zygote */
 	uint32_t urgent; /* SPAWN: somebody waits for it; otherwise prepared at low priority */
 	uint32_t log;    /* SPAWN: make and open log/NUMBER */
+	uint32_t nnet;   /* SPAWN: net devices that it has from the beginning */
+	uint32_t pad;
 };
 
 /* ---- zygote -> daemon ---- */
@@ -92,20 +110,6 @@ enum shell_start_flags {
 	START_FDS = 8,      /* stdin, stdout and stderr are the descriptors 1, 2, 3 */
 	START_STDIN = 16,   /* stdin stays open after the inline bytes: SHELL_INPUT brings more */
 	START_TEXT_FD = 32, /* strings and input are in the last descriptor (a memfd) */
-};
-
-/*
- * A net device of a VM: what was opened for it, and what the guest is told. With it come, as
- * SCM_RIGHTS, its window's memory, and nfds descriptors (net_wire.h). It is also what
- * `mayfly net-open` answers the daemon.
- */
-struct wire_net {
-	struct net_opened opened;
-	uint32_t frame_bytes, buffers; /* of the window */
-	uint32_t nfds;
-	uint32_t prepared; /* START: the shell has had it from SPAWN on; nothing comes but config */
-	uint32_t pad;
-	struct noxs_net_config config;
 };
 
 /*

@@ -169,7 +169,8 @@ static void scan(struct zygote *z)
 
 /* ---- requests ---- */
 
-static void spawn(struct zygote *z, const struct zygote_request *r, const int *cgroup, unsigned n)
+static void spawn(struct zygote *z, const struct zygote_request *r, const struct wire_net *net,
+		  const int *fd, unsigned nfds)
 {
 	pid_t pid;
 
@@ -179,7 +180,7 @@ static void spawn(struct zygote *z, const struct zygote_request *r, const int *c
 	}
 	pid = fork();
 	if (pid == 0)
-		shell_main(&z->world, r, cgroup, n);
+		shell_main(&z->world, r, net, fd, nfds);
 	if (pid < 0) {
 		int why = errno;
 
@@ -198,20 +199,22 @@ static void request(struct zygote *z)
 {
 	union {
 		struct cmsghdr head;
-		char space[CMSG_SPACE(ZYGOTE_MAX_CGROUPS * sizeof(int))];
+		char space[CMSG_SPACE(ZYGOTE_MAX_FDS * sizeof(int))];
 	} control;
-	int cgroup[ZYGOTE_MAX_CGROUPS];
+	int fd[ZYGOTE_MAX_FDS];
 	struct zygote_request r;
-	struct iovec iov = {&r, sizeof(r)};
+	struct wire_net net[NOXS_NET_MAX];
+	struct iovec iov[2] = {{&r, sizeof(r)}, {net, sizeof(net)}};
 	struct msghdr m = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
+		.msg_iov = iov,
+		.msg_iovlen = 2,
 		.msg_control = &control,
-		.msg_controllen = CMSG_LEN(sizeof(cgroup)),
+		.msg_controllen = CMSG_LEN(sizeof(fd)),
 	};
 	ssize_t n = recvmsg(ZYGOTE_FD_LINK, &m, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	unsigned ncgroups = 0;
+	unsigned nfds = 0;
+	bool whole;
 	pid_t pid;
 
 	if (n < 0 && errno == EINTR)
@@ -219,16 +222,18 @@ static void request(struct zygote *z)
 	if (n <= 0)
 		_exit(0); /* the daemon is gone */
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-		ncgroups = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(cgroup, CMSG_DATA(c), ncgroups * sizeof(int));
+		nfds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(fd, CMSG_DATA(c), nfds * sizeof(int));
 	}
-	if (n == sizeof(r) && r.shell && r.op == ZYGOTE_SPAWN)
-		spawn(z, &r, cgroup, ncgroups);
-	else if (n == sizeof(r) && r.op == ZYGOTE_KILL &&
-		 (pid = (pid_t)map_get(&z->pid_of, r.shell)))
+	whole = n >= (ssize_t)sizeof(r) && r.nnet <= NOXS_NET_MAX &&
+		(size_t)n == sizeof(r) + r.nnet * sizeof(net[0]) &&
+		nfds >= shell_net_fds(net, r.nnet);
+	if (whole && r.shell && r.op == ZYGOTE_SPAWN)
+		spawn(z, &r, net, fd, nfds);
+	else if (whole && r.op == ZYGOTE_KILL && (pid = (pid_t)map_get(&z->pid_of, r.shell)))
 		kill(pid, r.signal);
-	for (unsigned i = 0; i < ncgroups; i++)
-		close(cgroup[i]);
+	for (unsigned i = 0; i < nfds; i++)
+		close(fd[i]);
 }
 
 /* All that takes a path, before there are none. */

@@ -3,8 +3,8 @@
  * etc.c: /etc: what a C library looks up in there. Ordinary files, which the program may
  * change; resolv.conf is a link to what the network knows, as it can be on Linux (nfsroot.rst).
  */
-#include "net/if.h"
 #include "vfs.h"
+#include "net/if.h"
 
 /* The services that programs ask for by name, of services(5). */
 static const char services[] = "echo\t7/tcp\necho\t7/udp\ndiscard\t9/tcp\ndiscard\t9/udp\n"

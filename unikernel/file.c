@@ -224,6 +224,30 @@ static long transfer(struct uk_file *in, uint64_t *in_pos, struct uk_file *out, 
 	return done ? done : r;
 }
 
+/* As transfer, where out takes kernel memory and in has its data there: page by page. */
+static long send_pages(struct uk_file *in, uint64_t *in_pos, struct uk_file *out, size_t n)
+{
+	static const uint8_t hole[NOXS_PAGE];
+	uint64_t *at = in_pos ? in_pos : &in->pos;
+	size_t left = *at < in->node->size ? uk_min(n, in->node->size - *at) : 0;
+	long done = 0;
+
+	while (left) {
+		size_t off = *at % NOXS_PAGE, bytes = uk_min(left, NOXS_PAGE - off);
+		const uint8_t *page = uk_ramfs_page(in->node, *at / NOXS_PAGE, false);
+		long r = out->ops->send(out, (page ? page : hole) + off, bytes, left > bytes);
+
+		if (r <= 0)
+			return done ? done : r;
+		*at += (uint64_t)r;
+		done += r;
+		left -= (size_t)r;
+		if ((size_t)r < bytes)
+			break;
+	}
+	return done;
+}
+
 /* An offset that a call takes from user memory and puts back there. */
 static long offset_in(uint64_t user, struct uk_file *f, uint64_t *off, uint64_t **pos)
 {
@@ -248,11 +272,14 @@ UK_SYSCALL(sendfile)
 		r = offset_in(c, in, &off, &pos);
 	if (!r)
 		r = rw_check(a, true, &out);
-	if (!r && out->flags & O_APPEND)
+	if (!r && (out->flags & O_APPEND || in->ops->send)) /* a socket has no pages */
 		r = -EINVAL;
 	if (r)
 		return r;
-	r = transfer(in, pos, out, NULL, uk_min(d, UK_RW_MAX));
+	if (out->ops->send && in->node && in->ops == &uk_ramfs_ops)
+		r = send_pages(in, pos, out, uk_min(d, UK_RW_MAX));
+	else
+		r = transfer(in, pos, out, NULL, uk_min(d, UK_RW_MAX));
 	if (pos && uk_copy_out(c, &off, sizeof(off)))
 		return -EFAULT;
 	return r;

@@ -130,7 +130,8 @@ static long wait_ready(uk_scan_fn *scan, void *what, uint64_t deadline)
 			return n;
 		if (!deadline && !worth_asking(wait))
 			return uk_signal_poll() ? -EINTR : 0;
-		n = uk_wait(wait ? wait : NOXS_EV_POWER, deadline);
+		wait = wait ? wait : NOXS_EV_POWER;
+		n = uk_signalfd_mask ? uk_signalfd_wait(wait, deadline) : uk_wait(wait, deadline);
 		if (n < 0)
 			return n;
 		last = deadline != NOXS_FOREVER && uk_monotonic_ns() >= deadline;

@@ -7,8 +7,8 @@
  */
 #include <linux/fs.h>
 
-#include "net/if.h"
 #include "vfs.h"
+#include "net/if.h"
 
 #define ARG_BYTES_MAX 0x200000 /* what argv or the environment may have: ARG_MAX */
 

@@ -10,10 +10,14 @@
 #include <linux/utsname.h>
 
 #include "arch.h"
+#include "net/net.h"
 #include "signal.h"
+
+#define GOODBYE_NS 1000000000ull /* what was sent last may take so long to arrive */
 
 UK_SYSCALL(exit_group)
 {
+	net_goodbye(GOODBYE_NS);
 	for (;;)
 		uk_doorbell(NOXS_DB_EXIT, a & 0xff);
 }

@@ -13,6 +13,7 @@
 #include "device.h"
 #include "net/net.h"
 #include "signal.h"
+#include "vfs.h"
 
 #define BIT(sig)    (1ull << ((sig)-1))
 #define NSIG_       64
@@ -49,6 +50,34 @@ static void raise_info(int sig, int code, uint32_t pid)
 	infos[sig].si_code = code;
 	infos[sig].si_pid = (int)pid;
 	infos[sig].si_uid = pid ? UK_NOXS->uid : 0;
+	if (__builtin_expect(uk_signalfd_mask & BIT(sig), 0))
+		uk_signalfd_raised();
+}
+
+int uk_signal_take(uint64_t set, struct siginfo *info)
+{
+	int sig;
+
+	uk_signal_poll();
+	if (!(pending & set))
+		return 0;
+	sig = __builtin_ctzll(pending & set) + 1;
+	if (info) {
+		*info = infos[sig];
+		pending &= ~BIT(sig);
+	}
+	return sig;
+}
+
+long uk_signalfd_wait(uint32_t events, uint64_t deadline_ns)
+{
+	long r;
+
+	/* What is there already was seen, and is not wanted. */
+	waited = uk_signalfd_mask & ~pending;
+	r = uk_wait(events, deadline_ns);
+	waited = 0;
+	return r == -EINTR && !uk_signal_poll() ? 0 : r;
 }
 
 void uk_signal_raise(int sig)
@@ -86,6 +115,8 @@ _Noreturn void uk_die(const struct uk_frame *f, int sig, int code, uint64_t addr
 {
 	struct noxs_crash *c = &UK_CONTROL->crash;
 
+	/* As Linux does for who is killed: else the peers would wait. */
+	net_goodbye(0);
 	c->kind = kind;
 	c->signal = (uint32_t)sig;
 	c->si_code = (uint32_t)code;

@@ -42,6 +42,9 @@ long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old);
  * the mask of the wait let in. */
 void uk_sigmask_restore(uint64_t old, bool interrupted);
 
+/* The lowest pending signal of a set, which is taken if info wants to know of it; 0: none. */
+int uk_signal_take(uint64_t set, struct siginfo *info);
+
 /* Earliest expiry of a timer (monotonic ns), or NOXS_FOREVER. */
 uint64_t uk_timer_next(void);
 extern uint64_t uk_timer_at; /* ITIMER_REAL's next expiry (monotonic ns); 0: not armed */

@@ -140,6 +140,10 @@ UK_CALL(441, epoll_pwait2, "fpdppu")
 UK_CALL(284, eventfd, "u")
 UK_CALL(290, eventfd2, "ux")
 
+/* signalfd.c */
+UK_CALL(282, signalfd, "dpu")
+UK_CALL(289, signalfd4, "dpux")
+
 /* timerfd.c */
 UK_CALL(283, timerfd_create, "dx")
 UK_CALL(286, timerfd_settime, "fxpp")

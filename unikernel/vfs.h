@@ -59,6 +59,8 @@ struct uk_file_ops {
 	/* All of the iovecs at once, where their borders must not show; NULL: one after the other */
 	long (*vector)(struct uk_file *f, bool write, const struct iovec *iov, size_t n,
 		       uint32_t flags);
+	/* Kernel memory, for sendfile; more: of the same call follows. NULL: only sockets have it */
+	long (*send)(struct uk_file *f, const void *data, size_t n, bool more);
 	long (*lseek)(struct uk_file *f, int64_t off, int whence);    /* ESPIPE */
 	long (*stat)(struct uk_file *f, struct statx *st);            /* the node's */
 	long (*getdents)(struct uk_file *f, uint64_t user, size_t n); /* ENOTDIR */
@@ -348,8 +350,14 @@ long uk_deadline_copy(uint64_t user, uint64_t *deadline);
 extern uint64_t uk_timerfd_next; /* not before this is one due; NOXS_FOREVER: none */
 void uk_timerfd_run(void);       /* tells who watches those that are */
 
+/* ---- signalfd.c ---- */
+extern uint64_t uk_signalfd_mask; /* signals that one is open for */
+void uk_signalfd_raised(void);    /* one of them has come */
+
 /* ---- signal.c: what poll needs (as in signal.h, which needs more than files may see) ---- */
 bool uk_signal_poll(void);
+/* As uk_wait, and it ends, too, when a signal comes that a signalfd is open for: 0. */
+long uk_signalfd_wait(uint32_t events, uint64_t deadline_ns);
 long uk_sigmask_swap(uint64_t set_user, size_t size, uint64_t *old);
 void uk_sigmask_restore(uint64_t old, bool interrupted);
 void uk_signal_no_restart(void); /* the -EINTR that this call returns is final: SA_RESTART or not */

@@ -12,6 +12,7 @@
 #include "signal.h"
 
 #define TICK_NS 10000000ull /* a computing program leaves the network alone for that long */
+#define SPIN_NS 200000ull   /* should the monitor forget to say that it has stopped */
 
 /* Sleeps until one of events or the deadline. Returns what the monitor says is ready. */
 static uint32_t sleep_once(uint32_t events, uint64_t deadline_ns)
@@ -37,6 +38,24 @@ void uk_net_tick(void)
 	uk_timer_tick_at(uk_net_ndevs ? uk_monotonic_ns() + TICK_NS : 0);
 }
 
+/* A frame has come while we looked. While the monitor polls (noxs_net.awake) what we have to
+ * say is heard and what comes is seen, without the exit that a WAIT is. */
+static bool spin(uint64_t until_ns)
+{
+	uint64_t end = uk_min(until_ns, uk_min(uk_net_deadline(), uk_monotonic_ns() + SPIN_NS));
+
+	while (net_spins() && uk_monotonic_ns() < end) {
+		for (int i = 0; i < 16; i++) {
+			if (net_news())
+				return true;
+			__builtin_ia32_pause();
+		}
+		if (uk_signal_poll())
+			break;
+	}
+	return false;
+}
+
 /* As uk_wait, with a network: who waits for it (NOXS_EV_NET) is told when something has
  * happened there; others are not disturbed. */
 static long wait_with_net(uint32_t events, uint64_t deadline_ns)
@@ -53,6 +72,8 @@ static long wait_with_net(uint32_t events, uint64_t deadline_ns)
 			return -EINTR;
 		until = uk_min(deadline_ns, uk_timer_next());
 		news = uk_net_service();
+		if (!news && spin(until))
+			news = uk_net_service();
 		if (!news) {
 			net_waiting();
 			ready = sleep_once((events & ~NOXS_EV_NET_ALL) | devices,

@@ -26,8 +26,12 @@ static const char help[] =
 	"                       a flavour: VMs with SIZE (in whole MiB) of memory, of which MIN\n"
 	"                       are kept ready, and up to MAX (MIN if not given) when many are\n"
 	"                       started; may be repeated\n"
+	"      --net KIND[=NAME][,KEY=VALUE...]\n"
+	"                       they have this net device already; belongs to the -m before it\n"
 	"      --json           what the daemon says, for programs\n" VERB_SOCKET_HELP
 		VERB_HELP_HELP;
+
+enum { NET = VERB_OWN };
 
 /* ---- set ---- */
 
@@ -74,14 +78,35 @@ static int add_flavour(json_t *flavours, const char *text, struct err *err)
 	return 0;
 }
 
+/* A net device of the last flavour. */
+static int add_net(json_t *flavours, const char *text, struct err *err)
+{
+	json_t *last = json_array_get(flavours, json_array_size(flavours) - 1);
+	json_t *net = json_object_get(last, "net"), *string = json_string(text);
+
+	if (!last || !string) {
+		json_decref(string);
+		return err_set(err, 0, "--net %s: %s", text,
+			       last ? "it is not UTF-8" : "write the flavour, -m, before it");
+	}
+	if (!net) {
+		json_object_set_new(last, "net", json_array());
+		net = json_object_get(last, "net");
+	}
+	json_array_append_new(net, string);
+	return 0;
+}
+
 /* ---- show ---- */
 
 static void add_row(struct columns *t, const json_t *level)
 {
 	static const char *const names[] = {"minimum",   "maximum", "target", "ready",
 					    "preparing", "warm",    "cold",   "failed"};
-	char memory[HUMAN_BYTES], number[8][24];
-	const char *cells[9] = {memory};
+	char memory[HUMAN_BYTES], number[8][24], net[512] = "-";
+	const char *cells[10] = {memory, [9] = net};
+	const json_t *list = json_object_get(level, "net"), *one;
+	size_t at = 0, k;
 
 	human_bytes((uint64_t)(json_number_value(json_object_get(level, "memory_mib")) * MIB),
 		    memory);
@@ -90,13 +115,20 @@ static void add_row(struct columns *t, const json_t *level)
 			 (long long)json_integer_value(json_object_get(level, names[i])));
 		cells[1 + i] = number[i];
 	}
+	json_array_foreach(list, k, one)
+	{
+		at += (size_t)snprintf(net + at, sizeof(net) - at, "%s%s", k ? " " : "",
+				       json_string_value(one));
+		if (at >= sizeof(net))
+			break;
+	}
 	columns_add(t, cells);
 }
 
 static int show(const struct verb *v, json_t *pool, struct err *err)
 {
 	static const char *const headings[] = {"MEMORY",    "MIN",  "MAX",  "TARGET", "READY",
-					       "PREPARING", "WARM", "COLD", "FAILED"};
+					       "PREPARING", "WARM", "COLD", "FAILED", "NET"};
 	const json_t *flavours = json_object_get(pool, "flavours"), *level;
 	struct columns t;
 	size_t i;
@@ -107,7 +139,7 @@ static int show(const struct verb *v, json_t *pool, struct err *err)
 	}
 	if (!json_is_array(flavours))
 		return err_set(err, 0, "the daemon's pool is not understood");
-	columns_init(&t, headings, 9);
+	columns_init(&t, headings, 10);
 	json_array_foreach(flavours, i, level) add_row(&t, level);
 	return columns_print(&t, stdout) ? err_set(err, ENOMEM, "cannot print the table") : 0;
 }
@@ -134,8 +166,10 @@ static int ask(const struct verb *v, json_t *flavours, struct err *err)
 
 int verb_pool(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"memory", required_argument, NULL, 'm'}, VERB_JSON_OPTION, VERB_OPTIONS};
+	static const struct option options[] = {{"memory", required_argument, NULL, 'm'},
+						{"net", required_argument, NULL, NET},
+						VERB_JSON_OPTION,
+						VERB_OPTIONS};
 	struct verb v = {.name = "pool", .help = help};
 	json_t *flavours = json_array();
 	struct err err = {0};
@@ -143,7 +177,8 @@ int verb_pool(int argc, char **argv)
 	bool set;
 
 	while (!ret && (opt = verb_option(&v, argc, argv, ":m:h", options)) > 0)
-		ret = add_flavour(flavours, optarg, &err);
+		ret = opt == NET ? add_net(flavours, optarg, &err)
+				 : add_flavour(flavours, optarg, &err);
 	set = optind < argc && !strcmp(argv[optind], "set");
 	if (ret)
 		status = verb_fail(&err);

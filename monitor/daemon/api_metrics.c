@@ -108,16 +108,29 @@ static void net(struct out *o, const struct engine_metrics *m)
 	    "Net devices that had to be given up: their interface was gone.", n->broken);
 }
 
+/* NAME{memory_mib="64",net="tap",LABEL="VALUE"} N; net where the flavour has some. */
+static void of_flavour(struct out *o, const char *name, const struct flavour *f, const char *label,
+		       const char *value, uint64_t n)
+{
+	char net[ENGINE_NET_BYTES];
+
+	/* Nothing in a label's value that has to be escaped. */
+	for (size_t i = 0; (net[i] = f->net[i]); i++)
+		if (strchr("\n\"\\", net[i]))
+			net[i] = net[i] == '\n' ? ' ' : '?';
+	out_printf(o, "%s{memory_mib=\"%g\",%s%s%s%s=\"%s\"} %" PRIu64 "\n", name,
+		   (double)f->memory_bytes / (1 << 20), *net ? "net=\"" : "", net,
+		   *net ? "\"," : "", label, value, n);
+}
+
 static void level(struct out *o, const struct flavour *f, const char *state, uint64_t n)
 {
-	out_printf(o, "mayfly_pool_shells{memory_mib=\"%g\",state=\"%s\"} %" PRIu64 "\n",
-		   (double)f->memory_bytes / (1 << 20), state, n);
+	of_flavour(o, "mayfly_pool_shells", f, "state", state, n);
 }
 
 static void taken(struct out *o, const struct flavour *f, const char *result, uint64_t n)
 {
-	out_printf(o, "mayfly_pool_starts_total{memory_mib=\"%g\",result=\"%s\"} %" PRIu64 "\n",
-		   (double)f->memory_bytes / (1 << 20), result, n);
+	of_flavour(o, "mayfly_pool_starts_total", f, "result", result, n);
 }
 
 static void pool(struct out *o, struct engine *engine)

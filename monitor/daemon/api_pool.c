@@ -1,9 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api_pool.c: the pool's flavours. */
 #include <errno.h>
+#include <string.h>
 
 #include "api.h"
 #include "api_request.h"
+
+/* A spec a line: "net", if there are some. */
+static void net(struct out *o, const char *text)
+{
+	char line[ENGINE_NET_BYTES];
+
+	if (!*text)
+		return;
+	out_open(o, "net", '[');
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		memcpy(line, text, n);
+		line[n] = 0;
+		out_string(o, NULL, line);
+		text += n + (text[n] == '\n');
+	}
+	out_close(o, ']');
+}
 
 void api_pool(struct request *r)
 {
@@ -24,6 +44,7 @@ void api_pool(struct request *r)
 		out_uint(&o, "warm", level[i].taken);
 		out_uint(&o, "cold", level[i].cold);
 		out_uint(&o, "failed", level[i].failed);
+		net(&o, level[i].flavour.net);
 		out_close(&o, '}');
 	}
 	out_close(&o, ']');

@@ -8,6 +8,7 @@
 
 #include "api_fields.h"
 #include "api_request.h"
+#include "vm_net.h"
 
 #define MAX_MIB    (16u << 20) /* as in api_request.c and openapi.yaml */
 #define MAX_SHELLS 1000000u
@@ -116,12 +117,31 @@ static int flavour_maximum(void *into, json_t *value, const struct place *at, st
 	return ret;
 }
 
+static int flavour_net(void *into, json_t *value, const struct place *at, struct err *err)
+{
+	struct flavour_given *f = into;
+	const char *list[NOXS_NET_MAX];
+	size_t n = json_array_size(value);
+
+	if (!json_is_array(value) || n > NOXS_NET_MAX)
+		return fields_wrong(value, at, err, "an array of at most %u strings", NOXS_NET_MAX);
+	for (size_t i = 0; i < n; i++) {
+		struct place element = {.up = at, .index = i};
+		int ret = fields_text(&list[i], json_array_get(value, i), &element, err);
+
+		if (ret)
+			return ret;
+	}
+	return vm_net_flavour(list, n, f->flavour.net, err);
+}
+
 static int read_flavour(struct flavour *to, json_t *value, const struct place *at, struct err *err)
 {
 	static const struct field fields[] = {
 		{"memory_mib", flavour_memory},
 		{"minimum", flavour_minimum},
 		{"maximum", flavour_maximum},
+		{"net", flavour_net},
 	};
 	struct flavour_given f = {0};
 	char place[64];
@@ -159,10 +179,11 @@ static int field_flavours(void *into, json_t *value, const struct place *at, str
 		if (ret)
 			return ret;
 		for (size_t i = 0; i < p->n; i++)
-			if (p->flavour[i].memory_bytes == p->flavour[p->n].memory_bytes)
+			if (p->flavour[i].memory_bytes == p->flavour[p->n].memory_bytes &&
+			    !strcmp(p->flavour[i].net, p->flavour[p->n].net))
 				return err_set(err, 0,
 					       "flavours[%zu] and flavours[%zu] have the same "
-					       "memory_mib; a size is a flavour",
+					       "memory_mib and net: they are one flavour",
 					       i, p->n);
 	}
 	return 0;

@@ -133,8 +133,8 @@ int control_start(struct control *c, uint64_t shell, const struct record *r, int
 
 	for (unsigned i = 0; i < s->nnet; i++) {
 		net[i] = s->net[i].wire;
-		memcpy(fd + nfds, s->net[i].fd, (1 + net[i].nfds) * sizeof(int));
-		nfds += 1 + net[i].nfds;
+		memcpy(fd + nfds, s->net[i].fd, net_handed_fds(&s->net[i]) * sizeof(int));
+		nfds += net_handed_fds(&s->net[i]);
 	}
 	iov[2] = (struct iovec){(void *)path, strlen(path) + 1};
 	describe(&head, r, iov[2].iov_len);

@@ -168,9 +168,12 @@ struct vm *engine_next(struct engine *e, struct vm *vm);
 int engine_open_log(struct engine *e, const struct vm *vm);
 
 /* ---- the pool ---- */
+#define ENGINE_NET_BYTES 256
 struct flavour {
 	uint64_t memory_bytes;
 	uint32_t minimum, maximum; /* of ready shells; the pool moves its target between them */
+	/* Net devices that its shells have already, one a line: vm_net.h; empty: none. */
+	char net[ENGINE_NET_BYTES];
 };
 struct flavour_level {
 	struct flavour flavour;

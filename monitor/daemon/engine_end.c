@@ -246,6 +246,7 @@ void shell_gone(struct engine *e, struct shell *shell, const char *why)
 	} else if (r) {
 		ended_by_status(e, r, shell);
 	}
+	shell_net_drop(shell);
 	unlink_names(e, shell);
 	if (shell->has_cgroup) {
 		cgroups_remove(e->cgroups, shell->number);

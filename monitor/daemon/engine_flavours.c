@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* engine_flavours.c: the pool's flavours, told and changed while it works. */
 #include <stdio.h>
+#include <string.h>
 
 #include "engine_own.h"
 
@@ -31,12 +32,14 @@ static int check_flavours(const struct engine *e, const struct flavour *f, size_
 		if (engine_check_memory(f[i].memory_bytes, err))
 			return ENGINE_BAD;
 		for (size_t k = 0; k < i; k++)
-			if (f[k].memory_bytes == f[i].memory_bytes) {
-				err_set(err, 0, "two flavours have %llu bytes of memory",
+			if (f[k].memory_bytes == f[i].memory_bytes && !strcmp(f[k].net, f[i].net)) {
+				err_set(err, 0,
+					"two flavours have %llu bytes of memory and the same net "
+					"devices",
 					(unsigned long long)f[i].memory_bytes);
 				return ENGINE_BAD;
 			}
-		has_default |= f[i].memory_bytes == e->options.memory_bytes;
+		has_default |= f[i].memory_bytes == e->options.memory_bytes && !*f[i].net;
 	}
 	if (has_default)
 		return 0;
@@ -58,7 +61,9 @@ static void move_all(struct link *to, struct link *from)
 /* What was sorted by the old flavours is sorted by the new ones. */
 static void sort_anew(struct engine *e, struct link *ready, struct link *waiting)
 {
-	struct link *l;
+	struct link *l, opening;
+
+	list_init(&opening);
 
 	while ((l = list_first(ready))) {
 		struct shell *shell = LIST_OF(l, struct shell, list);
@@ -73,11 +78,16 @@ static void sort_anew(struct engine *e, struct link *ready, struct link *waiting
 		e->pool.flavour[flavour].level.ready++;
 	}
 	while ((l = list_first(waiting))) {
-		int flavour =
-			pool_find(&e->pool, LIST_OF(l, struct record, queue)->vm.memory_bytes);
+		struct record *r = LIST_OF(l, struct record, queue);
+		int flavour = start_flavour(e, r);
 
 		list_remove(l);
-		list_add(flavour < 0 ? &e->waiting_bound : &e->waiting[flavour], l);
+		if (flavour >= 0)
+			list_add(&e->waiting[flavour], l);
+		else
+			list_add(r->vm.net && r->start->nnet < r->vm.net->n ? &opening
+									    : &e->waiting_bound,
+				 l);
 		if (flavour >= 0)
 			e->pool.flavour[flavour].waiting++;
 	}
@@ -87,6 +97,14 @@ static void sort_anew(struct engine *e, struct link *ready, struct link *waiting
 
 		if (flavour >= 0)
 			pool_began(&e->pool, flavour, shell->urgent);
+	}
+	/* They waited for a shell that had their net devices. */
+	while ((l = list_first(&opening))) {
+		struct record *r = LIST_OF(l, struct record, queue);
+
+		list_remove(l);
+		r->start->queued_ns = 0;
+		start_open_net(e, r);
 	}
 }
 

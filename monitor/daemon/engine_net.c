@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine_net.c: net devices of a VM that starts: opened one after the other, by processes of
- * their own, before it gets a shell. START hands them on, and then they are the shell's alone.
+ * engine_net.c: net devices, opened one after the other, by processes of their own.
+ *
+ *   for a VM that starts   before it gets a shell; START hands them on
+ *   for a shell of a flavour that has some   before it is made; SPAWN hands them on, and
+ *                                            START only tells who the VM is
+ *
+ * Then they are the shell's alone.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "engine_own.h"
 #include "net_job.h"
+
+/* ---- for a start ---- */
 
 static void is_open(void *arg, const struct net_handed *handed, int failure, const struct err *err)
 {
@@ -33,7 +40,7 @@ void start_open_net(struct engine *e, struct record *r)
 	struct start *s = r->start;
 	struct err err = {0};
 
-	if (!net || s->nnet == net->n) {
+	if (!net || s->nnet == net->n || start_flavour(e, r) >= 0) {
 		start_find_shell(e, r);
 		return;
 	}
@@ -45,4 +52,116 @@ void start_open_net(struct engine *e, struct record *r)
 		err_set(&err, ENOMEM, "no memory for a VM's net devices");
 	if (!s->opening)
 		start_failed(e, r, ENGINE_BUSY, &err);
+}
+
+/* ---- for a shell ---- */
+
+struct shell_net {
+	struct engine *engine;
+	struct shell *shell;
+	struct vm_net *net;
+	struct net_job *opening;
+	unsigned n; /* that are open */
+	struct net_handed handed[NOXS_NET_MAX];
+};
+
+static void open_next(struct shell_net *n, struct err *err);
+
+static void shell_is_open(void *arg, const struct net_handed *handed, int failure,
+			  const struct err *why)
+{
+	struct shell_net *n = arg;
+	struct engine *e = n->engine;
+	struct shell *shell = n->shell;
+	struct err err = {0};
+
+	n->opening = NULL;
+	if (!failure) {
+		n->handed[n->n++] = *handed;
+		if (n->n == n->net->n) {
+			pool_spawn(e, shell);
+			return;
+		}
+		open_next(n, &err);
+		if (n->opening)
+			return;
+		why = &err;
+	}
+	pool_shell_failed(e, shell, why, 0);
+	shell_gone(e, shell, NULL);
+}
+
+static void open_next(struct shell_net *n, struct err *err)
+{
+	n->opening = net_job_start(n->engine->loop, &n->net->device[n->n], shell_is_open, n, err);
+}
+
+int shell_open_net(struct engine *e, struct shell *shell, const char *key, struct err *err)
+{
+	struct shell_net *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return err_set(err, ENOMEM, "no memory for a shell's net devices");
+	n->engine = e;
+	n->shell = shell;
+	shell->net = n;
+	if (vm_net_of_flavour(key, &n->net, err))
+		return -EINVAL;
+	open_next(n, err);
+	return n->opening ? 0 : -EBUSY;
+}
+
+unsigned shell_net_handed(const struct shell *shell, const struct net_handed **handed)
+{
+	*handed = shell->net ? shell->net->handed : NULL;
+	return shell->net ? shell->net->n : 0;
+}
+
+const char *shell_net_key(const struct shell *shell)
+{
+	return shell->net ? shell->net->net->key : "";
+}
+
+void shell_net_sent(struct shell *shell)
+{
+	struct shell_net *n = shell->net;
+
+	for (unsigned i = 0; n && i < n->n; i++) {
+		net_handed_close(&n->handed[i]);
+		n->handed[i].wire.prepared = 1;
+	}
+}
+
+void shell_net_drop(struct shell *shell)
+{
+	struct shell_net *n = shell->net;
+
+	if (!n)
+		return;
+	shell->net = NULL;
+	if (n->opening)
+		net_job_cancel(n->opening);
+	for (unsigned i = 0; i < n->n; i++)
+		net_handed_close(&n->handed[i]);
+	free(n->net);
+	free(n);
+}
+
+int start_take_net(struct record *r, const struct shell *shell)
+{
+	const struct net_handed *handed;
+	struct start *s = r->start;
+	unsigned n = shell_net_handed(shell, &handed);
+
+	if (!n)
+		return 0;
+	if (!s->net)
+		s->net = calloc(n, sizeof(*s->net));
+	if (!s->net)
+		return -ENOMEM;
+	for (s->nnet = 0; s->nnet < n; s->nnet++) {
+		s->net[s->nnet] = handed[s->nnet];
+		vm_net_take(&r->vm.net->device[s->nnet], &s->net[s->nnet].wire);
+	}
+	return 0;
 }

@@ -65,6 +65,7 @@ struct engine {
 	struct link ready[ENGINE_MAX_FLAVOURS];   /* shells */
 	struct link waiting[ENGINE_MAX_FLAVOURS]; /* records, oldest first */
 	struct link waiting_bound;                /* records of sizes that no flavour has */
+	struct link unsent; /* shells whose SPAWN did not fit into the link yet */
 	unsigned bound_preparing;
 	uint64_t pool_timer, sweep_timer, collect_timer;
 	struct slots waiters, listeners;
@@ -84,8 +85,23 @@ int engine_check_memory(uint64_t bytes, struct err *err);
 void start_with_shell(struct engine *e, struct record *r, struct shell *shell);
 /* Gets r a shell: a ready one, or it waits. */
 void start_find_shell(struct engine *e, struct record *r);
-/* Opens its net devices, and goes on with start_find_shell: engine_net.c. */
+/* The flavour that r can have a shell of, as it is now, or -1. */
+int start_flavour(const struct engine *e, const struct record *r);
+
+/* ---- engine_net.c ---- */
+/* Opens r's net devices, unless a flavour's shells have them, and goes on with start_find_shell. */
 void start_open_net(struct engine *e, struct record *r);
+/* r gets the devices that shell has. 0 or -ENOMEM. */
+int start_take_net(struct record *r, const struct shell *shell);
+/* Opens the devices of a flavour for a shell; then pool_spawn is called, or it has failed.
+ * 0 or -errno and a message. */
+int shell_open_net(struct engine *e, struct shell *shell, const char *key, struct err *err);
+/* What they are, for SPAWN. */
+unsigned shell_net_handed(const struct shell *shell, const struct net_handed **handed);
+const char *shell_net_key(const struct shell *shell); /* struct flavour.net */
+/* SPAWN has been sent: our descriptors of them go. */
+void shell_net_sent(struct shell *shell);
+void shell_net_drop(struct shell *shell);
 /* A start that cannot be done: its done is called, the VM is EXITED. */
 void start_failed(struct engine *e, struct record *r, int failure, const struct err *err);
 /* Takes r out of whatever it waits in. */
@@ -96,6 +112,8 @@ void start_unqueue(struct engine *e, struct record *r);
 int shell_flavour(const struct engine *e, const struct shell *shell);
 int pool_open(struct engine *e, struct err *err);
 void pool_close(struct engine *e);
+/* The shell's net devices are open: SPAWN. */
+void pool_spawn(struct engine *e, struct shell *shell);
 /* What is to be made, made; what is too much, ended. Called before each sleep. */
 void pool_run(void *engine);
 void pool_shell_ready(struct engine *e, struct shell *shell);

@@ -20,7 +20,7 @@
 
 int shell_flavour(const struct engine *e, const struct shell *shell)
 {
-	return shell->bound ? -1 : pool_find(&e->pool, shell->memory_bytes);
+	return shell->bound ? -1 : pool_find(&e->pool, shell->memory_bytes, shell_net_key(shell));
 }
 
 /* ---- one shell ---- */
@@ -29,7 +29,7 @@ int shell_flavour(const struct engine *e, const struct shell *shell)
 static int spawn(struct engine *e, struct shell *shell, const struct cgroup_limits *limits,
 		 struct err *err)
 {
-	int cgroup[ZYGOTE_MAX_CGROUPS], n = 0, ret;
+	int cgroup[ZYGOTE_MAX_CGROUPS] = {0}, n = 0, ret;
 
 	if (e->cgroups) {
 		n = cgroups_create(e->cgroups, shell->number, limits, cgroup, err);
@@ -42,12 +42,15 @@ static int spawn(struct engine *e, struct shell *shell, const struct cgroup_limi
 		close(cgroup[i]);
 	if (ret && shell->has_cgroup)
 		cgroups_remove(e->cgroups, shell->number);
+	shell->has_cgroup &= !ret;
+	if (!ret)
+		shell_net_sent(shell);
 	return ret;
 }
 
-/* r: for whom alone it is; NULL: for the pool. As spawn. */
-static int make_shell(struct engine *e, uint64_t memory_bytes, bool urgent, struct record *r,
-		      struct err *err)
+/* r: for whom alone it is; NULL: for the pool. net: as struct flavour's. As spawn. */
+static int make_shell(struct engine *e, uint64_t memory_bytes, const char *net, bool urgent,
+		      struct record *r, struct err *err)
 {
 	struct shell *shell = shells_add(&e->shells, memory_bytes, err);
 	int ret;
@@ -57,8 +60,12 @@ static int make_shell(struct engine *e, uint64_t memory_bytes, bool urgent, stru
 	shell->urgent = urgent;
 	shell->bound = r;
 	shell->has_log = !r || r->start->log_bytes;
-	ret = spawn(e, shell, r && r->start->limited ? &r->start->limits : NULL, err);
+	if (*net)
+		ret = shell_open_net(e, shell, net, err); /* and then pool_spawn */
+	else
+		ret = spawn(e, shell, r && r->start->limited ? &r->start->limits : NULL, err);
 	if (ret) {
+		shell_net_drop(shell);
 		shells_remove(&e->shells, shell);
 		return ret;
 	}
@@ -66,6 +73,37 @@ static int make_shell(struct engine *e, uint64_t memory_bytes, bool urgent, stru
 	if (r)
 		r->process = shell;
 	return 0;
+}
+
+/* It can be ended meanwhile only together with all others. */
+void pool_spawn(struct engine *e, struct shell *shell)
+{
+	struct err err = {0};
+	int ret = spawn(e, shell, NULL, &err);
+
+	if (ret == -EAGAIN) {
+		list_add(&e->unsent, &shell->kill_link);
+		return;
+	}
+	if (!ret)
+		return;
+	pool_shell_failed(e, shell, &err, -ret);
+	shell_gone(e, shell, NULL);
+}
+
+static void spawn_unsent(struct engine *e)
+{
+	struct link *l, all;
+
+	list_init(&all);
+	while ((l = list_first(&e->unsent))) {
+		list_remove(l);
+		list_add(&all, l);
+	}
+	while ((l = list_first(&all))) {
+		list_remove(l);
+		pool_spawn(e, LIST_OF(l, struct shell, kill_link));
+	}
 }
 
 /* ---- those who wait ---- */
@@ -215,8 +253,8 @@ static bool make_next(struct engine *e)
 
 	if (flavour < 0)
 		return false;
-	ret = make_shell(e, e->pool.flavour[flavour].level.flavour.memory_bytes, urgent, NULL,
-			 &err);
+	ret = make_shell(e, e->pool.flavour[flavour].level.flavour.memory_bytes,
+			 e->pool.flavour[flavour].level.flavour.net, urgent, NULL, &err);
 	if (ret == -EAGAIN)
 		return false;
 	pool_began(&e->pool, flavour, urgent);
@@ -238,7 +276,7 @@ static bool make_bound(struct engine *e)
 
 	if (!r || e->bound_preparing >= e->pool.cpus * 8)
 		return false;
-	ret = make_shell(e, r->vm.memory_bytes, true, r, &err);
+	ret = make_shell(e, r->vm.memory_bytes, "", true, r, &err);
 	if (ret == -EAGAIN)
 		return false;
 	if (ret) {
@@ -258,6 +296,7 @@ void pool_run(void *engine)
 
 	if (!e->zygote.is_up || e->ending)
 		return;
+	spawn_unsent(e);
 	while (make_bound(e))
 		;
 	while (make_next(e))
@@ -348,6 +387,7 @@ int pool_open(struct engine *e, struct err *err)
 		list_init(&e->waiting[i]);
 	}
 	list_init(&e->waiting_bound);
+	list_init(&e->unsent);
 	if (first.maximum < first.minimum)
 		return err_set(err, 0, "the pool's maximum, %u, is less than its minimum, %u",
 			       first.maximum, first.minimum);

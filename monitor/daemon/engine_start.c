@@ -118,9 +118,9 @@ void start_with_shell(struct engine *e, struct record *r, struct shell *shell)
 		start_failed(e, r, ENGINE_FAILED, &err);
 		return;
 	}
-	if (input_keep_rest(r, r->start)) {
+	if (input_keep_rest(r, r->start) || start_take_net(r, shell)) {
 		without_shell(e, r);
-		err_set(&err, ENOMEM, "cannot keep a VM's input");
+		err_set(&err, ENOMEM, "cannot keep what a VM starts with");
 		start_failed(e, r, ENGINE_BUSY, &err);
 		return;
 	}
@@ -129,12 +129,27 @@ void start_with_shell(struct engine *e, struct record *r, struct shell *shell)
 
 /* ---- a shell ---- */
 
+int start_flavour(const struct engine *e, const struct record *r)
+{
+	const struct vm_net *net = r->vm.net;
+	const struct start *s = r->start;
+
+	/* Those that were opened for it go with any shell; none was: only with one that has some.
+	 */
+	if (!net || (s->nnet == net->n && !s->net[0].wire.prepared))
+		return pool_find(&e->pool, r->vm.memory_bytes, "");
+	if (!*net->key || (s->nnet && !s->net[0].wire.prepared))
+		return -1;
+	return pool_find(&e->pool, r->vm.memory_bytes, net->key);
+}
+
 void start_unqueue(struct engine *e, struct record *r)
 {
-	int flavour = pool_find(&e->pool, r->vm.memory_bytes);
+	int flavour;
 
 	if (!r->start)
 		return;
+	flavour = start_flavour(e, r);
 	loop_cancel(e->loop, r->start->retry);
 	r->start->retry = 0;
 	if (r->start->opening)
@@ -152,11 +167,20 @@ void start_unqueue(struct engine *e, struct record *r)
 
 void start_find_shell(struct engine *e, struct record *r)
 {
-	int flavour = pool_find(&e->pool, r->vm.memory_bytes);
-	struct shell *shell = flavour >= 0 ? pool_ready_shell(e, flavour) : NULL;
+	struct start *s = r->start;
+	int flavour = start_flavour(e, r);
+	struct shell *shell;
 
-	loop_cancel(e->loop, r->start->retry);
-	r->start->retry = 0;
+	loop_cancel(e->loop, s->retry);
+	s->retry = 0;
+	/* Those of a shell that is gone are gone with it. */
+	if (s->nnet && s->net[0].wire.prepared)
+		s->nnet = 0;
+	if (r->vm.net && s->nnet < r->vm.net->n && flavour < 0) {
+		start_open_net(e, r);
+		return;
+	}
+	shell = flavour >= 0 ? pool_ready_shell(e, flavour) : NULL;
 	r->vm.warm = shell;
 	if (shell) {
 		start_with_shell(e, r, shell);

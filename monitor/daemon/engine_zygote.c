@@ -141,14 +141,16 @@ static void inbox_ready(void *arg, uint32_t events)
 
 /* ---- what it is asked ---- */
 
-static int ask(struct engine *e, const struct zygote_request *request, const int *fd, int nfds)
+static int ask(struct engine *e, const struct zygote_request *request, const struct wire_net *net,
+	       const int *fd, int nfds)
 {
 	union {
 		struct cmsghdr head;
-		char space[CMSG_SPACE(ZYGOTE_MAX_CGROUPS * sizeof(int))];
+		char space[CMSG_SPACE(ZYGOTE_MAX_FDS * sizeof(int))];
 	} control = {0};
-	struct iovec iov = {(void *)request, sizeof(*request)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov[2] = {{(void *)request, sizeof(*request)},
+			       {(void *)net, request->nnet * sizeof(*net)}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 
 	if (nfds) {
 		msg.msg_control = &control;
@@ -177,8 +179,10 @@ static void watch_link(struct engine *e)
 int zygote_spawn(struct engine *e, const struct shell *shell, const int *cgroup, int ncgroups,
 		 struct err *err)
 {
-	const struct zygote_request request = {
+	const struct net_handed *handed;
+	struct zygote_request request = {
 		.op = ZYGOTE_SPAWN,
+		.nnet = shell_net_handed(shell, &handed),
 		.shell = shell->number,
 		.memory_bytes = shell->memory_bytes,
 		.uid = shell->uid,
@@ -187,12 +191,20 @@ int zygote_spawn(struct engine *e, const struct shell *shell, const int *cgroup,
 		.urgent = shell->urgent || e->zygote.process.own_users,
 		.log = shell->has_log,
 	};
-	int ret;
+	struct wire_net net[NOXS_NET_MAX];
+	int fd[ZYGOTE_MAX_FDS], nfds = ncgroups, ret;
 
 	if (!e->zygote.is_up)
 		return err_set(err, 0, "there is no zygote: %s",
 			       *e->zygote.why ? e->zygote.why : "it is being started");
-	ret = ask(e, &request, cgroup, ncgroups);
+	if (ncgroups)
+		memcpy(fd, cgroup, (size_t)ncgroups * sizeof(*fd));
+	for (unsigned i = 0; i < request.nnet; i++) {
+		net[i] = handed[i].wire;
+		memcpy(fd + nfds, handed[i].fd, net_handed_fds(&handed[i]) * sizeof(*fd));
+		nfds += (int)net_handed_fds(&handed[i]);
+	}
+	ret = ask(e, &request, net, fd, nfds);
 	if (ret && ret != -EAGAIN)
 		err_set(err, -ret, "cannot ask the zygote for a shell");
 	return ret;
@@ -204,7 +216,7 @@ static bool send_kill(struct engine *e, const struct shell *shell)
 		.op = ZYGOTE_KILL, .shell = shell->number, .signal = shell->kill_signal};
 
 	/* Other errors: it is gone, and with it the shell. */
-	return ask(e, &request, NULL, 0) != -EAGAIN;
+	return ask(e, &request, NULL, NULL, 0) != -EAGAIN;
 }
 
 void zygote_kill(struct engine *e, struct shell *shell, int signal)

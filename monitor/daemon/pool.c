@@ -42,7 +42,7 @@ void pool_change(struct pool *p, const struct flavour *flavour, size_t n)
 
 	p->n = n;
 	for (size_t i = 0; i < n; i++) {
-		int was = pool_find(&old, flavour[i].memory_bytes);
+		int was = pool_find(&old, flavour[i].memory_bytes, flavour[i].net);
 		struct pool_flavour *f = &p->flavour[i];
 
 		*f = was >= 0 ? old.flavour[was] : (struct pool_flavour){.prepare_ns = 2e6};
@@ -52,10 +52,11 @@ void pool_change(struct pool *p, const struct flavour *flavour, size_t n)
 	}
 }
 
-int pool_find(const struct pool *p, uint64_t memory_bytes)
+int pool_find(const struct pool *p, uint64_t memory_bytes, const char *net)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (p->flavour[i].level.flavour.memory_bytes == memory_bytes)
+		if (p->flavour[i].level.flavour.memory_bytes == memory_bytes &&
+		    !strcmp(p->flavour[i].level.flavour.net, net))
 			return (int)i;
 	return -1;
 }

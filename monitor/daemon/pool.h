@@ -48,8 +48,8 @@ void pool_init(struct pool *p, const struct flavour *flavour, size_t n, unsigned
  * preparing and waiting, and sets it anew. */
 void pool_change(struct pool *p, const struct flavour *flavour, size_t n);
 
-/* The flavour of that size, or -1. */
-int pool_find(const struct pool *p, uint64_t memory_bytes);
+/* The flavour of that size with those net devices ("": none), or -1. */
+int pool_find(const struct pool *p, uint64_t memory_bytes, const char *net);
 
 /* A start. True: take a ready shell; false: it has to wait. */
 bool pool_take(struct pool *p, int flavour, uint64_t now_ns);

@@ -18,6 +18,7 @@
 #include "table.h"
 
 struct record;
+struct shell_net;
 
 #define SHELL_NO_UID ((uint32_t)-1)
 
@@ -36,8 +37,10 @@ struct shell {
 	struct link list;      /* of its state: see struct shells */
 	struct link kill_link; /* of those whose KILL is still to be sent */
 	struct record *record; /* its VM; NULL: none, or that is over */
-	int32_t pid;           /* 0: not known yet */
-	uint32_t uid;          /* SHELL_NO_UID: the daemon's own */
+	struct shell_net
+		*net; /* devices that it has from the beginning: engine_net.c; NULL: none */
+	int32_t pid;  /* 0: not known yet */
+	uint32_t uid; /* SHELL_NO_UID: the daemon's own */
 	int32_t kill_signal;
 	int32_t status; /* when it has ended */
 	uint8_t state;  /* enum shell_state */

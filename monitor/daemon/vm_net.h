@@ -17,8 +17,8 @@ struct vm_net_device {
 	struct net_opened opened;      /* once it is */
 	struct noxs_net_config config; /* as asked for; once it is open, as the guest has it */
 	struct news_net counters;      /* the last that are known */
+	bool own_mac, own_ip;          /* they were asked for */
 	const char *spec;              /* for mayfly net-open, as net_spec_print has it */
-	const char *open; /* what of it says how the device is opened: see vm_net_key */
 	uint16_t nports;
 	const char *ports; /* nports strings, one behind the other */
 };
@@ -26,11 +26,24 @@ struct vm_net_device {
 struct vm_net {
 	unsigned n;
 	struct vm_net_device device[NOXS_NET_MAX];
+	/*
+	 * What says how they are opened, and nothing that a VM can be told later: a spec a line.
+	 * It is what a flavour's shells have, struct flavour.net. "": such must be opened for
+	 * this VM alone.
+	 */
+	const char *key;
 	char text[]; /* what they point to */
 };
 
 /* Those of the spec, checked. *net is NULL where there are none. 0, or an enum engine_failure. */
 int vm_net_make(const struct vm_spec *spec, struct vm_net **net, struct err *err);
+
+/* A flavour's: as struct vm_net.key. n specs; no addresses, which are the VMs'. 0, or -EINVAL. */
+int vm_net_flavour(const char *const *net, size_t n, char key[ENGINE_NET_BYTES], struct err *err);
+/* Of such a key: the devices to open. As vm_net_make. */
+int vm_net_of_flavour(const char *key, struct vm_net **net, struct err *err);
+/* A device that was opened for nobody in particular, as h, becomes d. */
+void vm_net_take(struct vm_net_device *d, struct wire_net *h);
 
 /* What its shell tells of n of them; net may be NULL: then nothing is believed. */
 void vm_net_count(struct vm_net *net, const struct news_net *counters, unsigned n);
@@ -40,6 +53,11 @@ struct net_handed {
 	struct wire_net wire;
 	int fd[1 + NET_WIRE_FDS]; /* the memory, then wire.nfds */
 };
+/* How many of fd there are. */
+static inline unsigned net_handed_fds(const struct net_handed *h)
+{
+	return h->wire.prepared ? 0 : 1 + h->wire.nfds;
+}
 void net_handed_close(const struct net_handed *h);
 
 #endif

@@ -91,9 +91,11 @@ const struct rule jail_rules[] = {
 	ALLOW(ALL, eventfd2, ANY, NULL, "what the guest's doorbells ring"),
 	ALLOW(ALL, ioctl, ONE(IS(1, KVM_IOEVENTFD)), "KVM_IOEVENTFD", NULL),
 	ALLOW(ALL, clone, ONE(IS(0, THREAD_FLAGS)), "as a thread",
-	      "passes output on; a shell can have this one thread more (RLIMIT_NPROC)"),
+	      "passes output on; a shell can have two threads more (RLIMIT_NPROC)"),
 	ALLOW(ALL, futex, ANY, NULL, "libc's locks"),
 	ALLOW(ALL, exit, ANY, NULL, "the thread's end"),
+	ALLOW(ALL, sched_yield, ANY, NULL, "net_poll.c: others first"),
+	ALLOW(JAIL_SHELL, sched_getaffinity, ANY, NULL, "net_poll.c: is there a second CPU?"),
 	/* ---- a shell's messages ---- */
 	ALLOW(JAIL_SHELL, recvmsg, ANY, NULL, "the daemon's messages"),
 	ALLOW(JAIL_SHELL, recvfrom, ANY, NULL, NULL),

@@ -180,7 +180,7 @@ int open_bridged(struct opening *o, struct err *err)
 		return ret;
 	ret = rtnl_link_get(&o->host, o->answer.ifname, &far);
 	if (!ret)
-		ret = rtnl_quiet(&o->host, far.index, RTNL_ALIAS, o->link.index);
+		ret = rtnl_quiet(&o->host, far.index, RTNL_ALIAS_PORT, o->link.index);
 	if (ret)
 		return err_set(err, -ret, "cannot make %s a port of %s", o->answer.ifname,
 			       o->link.name);

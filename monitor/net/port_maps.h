@@ -8,7 +8,9 @@
 
 #define PORT_PROGRAM "mayfly_port1" /* another number where the maps mean something else */
 #define PORT_SLOTS   16384u         /* VMs behind veth pairs, of the whole host */
-#define PORT_FAR     0x10000u       /* slot + this: sharing, the veth's other end */
-#define PORT_UPLINK  0x20000u       /* slot + this: sharing, the macvlan */
+/* Sharing, slot + this: the veth's other end, the macvlan. Higher than any number that the host
+ * has given out: the kernel looks a new interface's up in the namespace that asks for it, too. */
+#define PORT_FAR    0x20000000u
+#define PORT_UPLINK 0x40000000u
 
 #endif

@@ -17,7 +17,9 @@
 
 #include "../err.h"
 
-#define RTNL_ALIAS "mayfly" /* marks what is ours (IFLA_IFALIAS) */
+/* IFLA_IFALIAS marks what is ours: of mayfly net create, and the ports of VMs. */
+#define RTNL_ALIAS      "mayfly"
+#define RTNL_ALIAS_PORT "mayfly vm"
 
 struct rtnl {
 	struct mnl_socket *netlink;

@@ -144,7 +144,7 @@ static int join_bridge(struct opening *o, const struct rtnl_link *bridge, bool e
 		memcpy(request.ifr_name, o->link.name, sizeof(request.ifr_name));
 		ioctl(o->host.inet, SIOCSIFHWADDR, &request);
 	}
-	ret = rtnl_quiet(&o->host, o->link.index, exists ? NULL : RTNL_ALIAS, bridge->index);
+	ret = rtnl_quiet(&o->host, o->link.index, exists ? NULL : RTNL_ALIAS_PORT, bridge->index);
 	if (ret)
 		return err_set(err, -ret, "cannot make %s a port of %s", o->link.name,
 			       bridge->name);

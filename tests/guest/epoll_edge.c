@@ -113,7 +113,8 @@ static void pipes(void)
 
 static void eventfds(void)
 {
-	int e = eventfd(0, EFD_NONBLOCK), in = watch(e, EPOLLIN), both = watch(e, EPOLLIN | EPOLLOUT);
+	int e = eventfd(0, EFD_NONBLOCK), in = watch(e, EPOLLIN),
+	    both = watch(e, EPOLLIN | EPOLLOUT);
 	eventfd_t v;
 
 	CHECK(next(in) == 0 && next(both) == EPOLLOUT && next(both) == 0);

@@ -10,6 +10,7 @@
 #include <netpacket/packet.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -161,6 +162,43 @@ static void limit(void)
 	CHECK(close(a) == 0 && close(b) == 0);
 }
 
+/* What comes with a frame: when, and how long it was. */
+static void extras(void)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[256];
+	} control;
+	struct iovec iov = {buf, 10};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
+	int a = bound(SOCK_RAW, MINE), b = bound(SOCK_RAW, 0), one = 1, stamps = 0, lengths = 0;
+	struct timespec now, t;
+	unsigned aux[3]; /* struct tpacket_auxdata: status, length, how much the filter left */
+	unsigned char f[100];
+
+	CHECK(setsockopt(a, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) == 0);
+	CHECK(setsockopt(a, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) == 0);
+	CHECK(send(b, f, frame(f, 0, MINE, "stamped"), 0) == 21);
+	CHECK(recvmsg(a, &m, 0) == 10 && m.msg_flags == MSG_TRUNC);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPNS) {
+			memcpy(&t, CMSG_DATA(c), sizeof(t));
+			CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+			CHECK(t.tv_nsec >= 0 && t.tv_nsec < 1000000000);
+			CHECK(now.tv_sec - t.tv_sec >= 0 && now.tv_sec - t.tv_sec < 10);
+			stamps++;
+		} else if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA) {
+			memcpy(aux, CMSG_DATA(c), sizeof(aux));
+			CHECK(aux[0] & 1 && aux[1] == 21 && aux[2] == 21);
+			lengths++;
+		}
+	}
+	CHECK(stamps == 1 && lengths == 1 && close(a) == 0 && close(b) == 0);
+}
+
 int main(void)
 {
 	struct sockaddr_ll at, name;
@@ -214,6 +252,7 @@ int main(void)
 	CHECK_ERR(recv(raw, buf, sizeof(buf), MSG_DONTWAIT), EAGAIN);
 	CHECK_ERR(send(sender, buf, 65536 + 14 + 4 + 1, 0), EMSGSIZE);
 	CHECK(close(raw) == 0 && close(cooked) == 0 && close(all) == 0 && close(sender) == 0);
+	extras();
 	filters();
 	limit();
 	return success();

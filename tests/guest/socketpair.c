@@ -171,7 +171,8 @@ static void messages(int type)
 	CHECK(socketpair(AF_UNIX, type, 0, s) == 0);
 	CHECK(send(s[0], "first", 5, 0) == 5 && send(s[0], "", 0, 0) == 0);
 	CHECK(send(s[0], "third", 5, 0) == 5);
-	CHECK(recv(s[1], block, 2, MSG_PEEK) == 2 && recv(s[1], block, 2, MSG_PEEK | MSG_TRUNC) == 5);
+	CHECK(recv(s[1], block, 2, MSG_PEEK) == 2 &&
+	      recv(s[1], block, 2, MSG_PEEK | MSG_TRUNC) == 5);
 	CHECK(ioctl(s[1], FIONREAD, &n) == 0 && n == (type == SOCK_DGRAM ? 5 : 10));
 	CHECK(recv(s[1], block, 64, 0) == 5 && !memcmp(block, "first", 5));
 	CHECK(recv(s[1], block, 64, 0) == 0);

@@ -191,7 +191,8 @@ static void connections(int type, const char *name)
 	CHECK(send(c[0], "early", 5, 0) == 5);
 	n = sizeof(a);
 	s = accept4(l, (void *)&a, &n, SOCK_CLOEXEC);
-	CHECK(s >= 0 && n == START && fcntl(s, F_GETFD) == FD_CLOEXEC && fcntl(s, F_GETFL) == O_RDWR);
+	CHECK(s >= 0 && n == START && fcntl(s, F_GETFD) == FD_CLOEXEC &&
+	      fcntl(s, F_GETFL) == O_RDWR);
 	check_name(getsockname, s, name);
 	check_name(getpeername, s, NULL);
 	CHECK(recv(s, buf, 16, 0) == 5 && !memcmp(buf, "early", 5));

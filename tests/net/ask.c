@@ -27,7 +27,7 @@
 
 #include "stream.h"
 
-#define LIMIT_S 100
+#define LIMIT_S 60
 #define WORDS   8192
 #define SEED    0x6d6179666c79u
 

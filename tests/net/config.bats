@@ -20,7 +20,7 @@ masq() {
 
 # A network behind the client's, which only a router leads to.
 beyond() {
-	ip -n "$C" link add d0 type dummy
+	ip -n "$C" link add d0 type bridge
 	ip -n "$C" link set d0 up
 	ip -n "$C" address add 10.8.0.1/32 dev d0
 	ip -n "$C" address add fd08::1/128 dev d0 nodad
@@ -78,8 +78,10 @@ names=(--host-record=one.test,10.9.0.71,fd09::71 --cname=alias.test,one.test
 		# EUI-64 of 02:00:0a:09:00:02, its universal bit turned over (RFC 4291, appendix A).
 		here timeout 20 "$NET/ask" until fd09::aff:fe09:2
 		ask both fd09::aff:fe09:2 1000000
-		ip=,ip=auto in_home 2 -- "$NET/ask" until fd08::1
-		ip=,ip=auto in_home 2 -- "$NET/ask" until fd09::1
+		kill -KILL "${pid[1]}"
+		wait "${pid[1]}" || true
+		ip=,ip=auto in_home 1 -- "$NET/ask" until fd08::1
+		ip=,ip=auto in_home 1 -- "$NET/ask" until fd09::1
 	done
 }
 

@@ -14,7 +14,7 @@ load net
 HOSTILE=$(dirname "$PROGRAMS")/guest-hostile/musl/net
 
 stop_it() {
-	here "$NET/frames" send ff:ff:ff:ff:ff:ff 02:00:00:00:00:99 'stop it' 3 >/dev/null
+	here "$NET/frames" send c0 ff:ff:ff:ff:ff:ff 02:00:00:00:00:99 'stop it' 3 >/dev/null
 }
 
 # ---- whose frames ----
@@ -29,7 +29,7 @@ stop_it() {
 		# Its buffers hold whatever the device was given, whatever the kernel then makes of it.
 		home 2 -- "$HOSTILE" scan 'for somebody else' 20000
 		for mac in "$(mac_of 1)" 02:00:00:00:00:77 02:00:0a:09:01:03; do
-			here "$NET/frames" send $mac 02:00:00:00:00:98 'for somebody else' 20 >/dev/null
+			here "$NET/frames" send c0 "$mac" 02:00:00:00:00:98 'for somebody else' 20 >/dev/null
 		done
 		ask both 10.9.0.2 3000000
 		stop_it
@@ -38,7 +38,7 @@ stop_it() {
 		# The same text, for itself and for all: so it would have been found.
 		for mac in "$(mac_of 2)" ff:ff:ff:ff:ff:ff 33:33:00:00:00:01; do
 			home 2 -- "$HOSTILE" scan 'for somebody else' 20000
-			here "$NET/frames" send "$mac" 02:00:00:00:00:98 'for somebody else' 5 >/dev/null
+			here "$NET/frames" send c0 "$mac" 02:00:00:00:00:98 'for somebody else' 5 >/dev/null
 			stop_it
 			until_true 5 grep -q '^found' "$T/home2.out"
 			! grep -q '^found 0' "$T/home2.out" || fail "$kind: $mac reached nobody"
@@ -54,19 +54,19 @@ stop_it() {
 		background watch "$C" "$NET/frames" watch c0 30 'in my name'
 		until_ready watch
 		for from in 02:00:0a:09:00:03 02:00:00:00:00:98 ff:ff:ff:ff:ff:ff 00:00:00:00:00:00; do
-			in_home 1 -- "$NET/frames" send ff:ff:ff:ff:ff:ff $from 'not in my name' 20 >/dev/null
+			in_home 1 -- "$NET/frames" send eth0 ff:ff:ff:ff:ff:ff $from 'not in my name' 20 >/dev/null
 			in_home 1 -- "$HOSTILE" flood 0xffffffffffff "0x${from//:/}" 'not in my name' 100 >/dev/null
 		done
 		stop_it
 		# c0's own do not come in, so somebody else ends it.
-		in_home 1 -- "$NET/frames" send ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'stop it' 3 >/dev/null
+		in_home 1 -- "$NET/frames" send eth0 ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'stop it' 3 >/dev/null
 		until_true 5 grep -q ' frames with ' "$T/watch.out"
 		grep -q '^0 frames' "$T/watch.out" || fail "$kind: $(cat "$T/watch.out")"
 		# The same with its own: so they would have been seen.
 		background watch "$C" "$NET/frames" watch c0 30 'in my name'
 		until_ready watch
-		in_home 1 -- "$NET/frames" send ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'in my name' 20 >/dev/null
-		in_home 1 -- "$NET/frames" send ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'stop it' 3 >/dev/null
+		in_home 1 -- "$NET/frames" send eth0 ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'in my name' 20 >/dev/null
+		in_home 1 -- "$NET/frames" send eth0 ff:ff:ff:ff:ff:ff "$(mac_of 1)" 'stop it' 3 >/dev/null
 		until_true 5 grep -q ' frames with ' "$T/watch.out"
 		grep -q '^20 frames' "$T/watch.out" || fail "$kind: $(cat "$T/watch.out")"
 	done
@@ -78,7 +78,8 @@ stop_it() {
 # code, or 125 and a reason, or 124 at the time limit, or a crash that is reported.
 attack() {
 	local code=0
-	in_home 2 --timeout=3s -- "$HOSTILE" "$@" >"$T/attack.out" 2>"$T/attack.err" || code=$?
+	: >"$T/attack.err"
+	errors=$T/attack.err in_home 2 --timeout=3s -- "$HOSTILE" "$@" >"$T/attack.out" || code=$?
 	case $code in
 	0 | 124) ;;
 	125) head -n 1 "$T/attack.err" | grep -q '^mayfly: ' ;;
@@ -109,12 +110,12 @@ hostile_end() {
 }
 
 @test "descriptors outside of the buffers, of any length" {
-	for kind in $(kinds tap xdp share); do
+	for kind in $(kinds tap xdp); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
 		for addr in 0 1 0x2fffff 0x300000 0x3fffff 0x400000 0x7fffffff 0xffffffff 0x100000000 \
 			0x7fffffffffffffff 0xfffffffffffff000 0xffffffffffffffff; do
-			for len in 0 60 0xffffffff; do
+			for len in 60 0xffffffff; do
 				attack descriptors $addr $len 0 3
 			done
 		done
@@ -131,11 +132,11 @@ hostile_end() {
 }
 
 @test "ring indices that make no sense" {
-	for kind in $(kinds tap xdp share); do
+	for kind in $(kinds tap xdp); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
 		for ring in 0 1 2 3; do
-			for value in 1 1024 1025 0x7fffffff 0x80000000 0xffffffff; do
+			for value in 1 1025 0x80000000 0xffffffff; do
 				attack producer $ring $value
 				attack consumer $ring $value
 			done
@@ -152,7 +153,7 @@ hostile_end() {
 }
 
 @test "rings at random; the same buffer for all; wild headers of segments" {
-	for kind in $(kinds tap xdp share); do
+	for kind in $(kinds tap xdp); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
 		for _ in 1 2 3; do
@@ -173,9 +174,8 @@ hostile_end() {
 			home_command 2 --timeout=20s -- "$HOSTILE" full 2000 $busy
 			background full "${command[@]}"
 			# Addressed to it, and to all.
-			ip -n "$C" neigh replace 10.9.0.3 lladdr "$(mac_of 2)" dev c0
-			here ping -f -q -c 3000 -W 1 -i 0.0002 10.9.0.3 >/dev/null || true
-			here "$NET/frames" send ff:ff:ff:ff:ff:ff 02:00:00:00:00:98 'to all of you' 3000 >/dev/null
+			here "$NET/frames" send c0 "$(mac_of 2)" 02:00:00:00:00:98 'to you' 3000 >/dev/null
+			here "$NET/frames" send c0 ff:ff:ff:ff:ff:ff 02:00:00:00:00:98 'to all of you' 3000 >/dev/null
 			undisturbed
 			wait "${children[-1]}"
 		done

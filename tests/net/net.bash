@@ -18,7 +18,7 @@
 #   home N [OPTION...] -- PROGRAM ARG...     starts it as home N: 10.9.0.(1+N), fd09::(1+N); waits
 #                                            until it has printed "ready"
 #
-# $KINDS    the kinds to run, whatever the test wants: KINDS=process
+# $KINDS    only these of the kinds that a test is for; and process, if that is one of them
 # $SCALE    factor for sizes, as in e2e/helpers.bash
 #
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with helpers.bash and the tests
@@ -61,7 +61,10 @@ end_world() {
 
 # kinds KIND...: those to run.
 kinds() {
-	echo "${KINDS:-$*}"
+	local kind
+	for kind in "$@" process; do
+		[[ " ${KINDS-${*}} " != *" $kind "* ]] || echo "$kind"
+	done
 }
 
 # ---- the network ----
@@ -226,7 +229,7 @@ home() {
 # in_home N [OPTION...] -- PROGRAM ARG...: runs it there until its end.
 in_home() {
 	home_command "$@"
-	timeout -k 5 "$LIMIT" ip netns exec "${command[@]}" </dev/null 2>>"$T/in_home.err"
+	timeout -k 5 "$LIMIT" ip netns exec "${command[@]}" </dev/null 2>>"${errors:-$T/in_home.err}"
 }
 
 # The server, as home N.

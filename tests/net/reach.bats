@@ -94,7 +94,6 @@ pings() {
 	for kind in $(kinds tap xdp); do
 		[ "$kind" != process ] || continue
 		world "$kind"
-		ip -n "$C" link add c1 type dummy # its address alone is what counts
 		net_option 1
 		more=,ip=10.9.1.2/24,name=back
 		ip='' net_option 7

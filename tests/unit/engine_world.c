@@ -26,6 +26,7 @@
 #include "../../monitor/daemon/cgroup.h"
 #include "../../monitor/daemon/image_job.h"
 #include "../../monitor/daemon/launch.h"
+#include "../../monitor/daemon/net_job.h"
 #include "engine_world.h"
 
 struct world world;
@@ -34,9 +35,12 @@ static pid_t zygote_pid;
 
 /* ---- a shell ---- */
 
+#define MAX_FDS (5 + NOXS_NET_MAX * (1 + NET_WIRE_FDS))
+
 struct fake {
 	uint64_t number;
-	int news, control, fd[5], nfds;
+	int news, control, fd[MAX_FDS], nfds;
+	struct wire_net net[NOXS_NET_MAX];
 	struct shell_start start;
 	char message[WIRE_MAX_BYTES], *text, *input;
 	char *path, *workdir, *name, *argv[64];
@@ -78,12 +82,15 @@ static void tell_exit(const struct fake *f, uint32_t end, int code, int sig)
 		.stdout_bytes = (uint32_t)f->out_bytes,
 		.counters = {.exits = 1, .stdout_bytes = f->out_bytes},
 	};
-	struct iovec part[3] = {{&x, sizeof(x)},
+	struct news_net net[NOXS_NET_MAX] = {{.rx_frames = 10}, {.rx_frames = 11}};
+	struct iovec part[4] = {{&x, sizeof(x)},
+				{net, f->start.nnet * sizeof(net[0])},
 				{(void *)f->reason, x.reason_bytes},
 				{(void *)f->out, f->out_bytes}};
 
+	x.nnet = f->start.nnet;
 	x.end_tsc = __rdtsc();
-	tell_parts(f, f->number, NEWS_EXIT, 0, part, 3);
+	tell_parts(f, f->number, NEWS_EXIT, 0, part, 4);
 }
 
 static _Noreturn void leave(const struct fake *f, uint32_t end, int code, int sig)
@@ -163,6 +170,35 @@ static void describe_start(struct fake *f)
 	put(f, text, (size_t)n);
 }
 
+/* The net devices of the SPAWN that is being done, and their descriptors. */
+static struct wire_net spawn_net[NOXS_NET_MAX];
+static int spawn_fd[ZYGOTE_MAX_FDS];
+static unsigned spawn_fds;
+
+/* Of each net device: its name, address, and how many descriptors came; what can be read from
+ * the last of them is what the stand-in for mayfly net-open wrote there. */
+static void describe_net(struct fake *f)
+{
+	int fd = f->start.flags & START_FDS ? 4 : 1;
+
+	for (uint32_t i = 0; i < f->start.nnet; i++) {
+		const struct wire_net *net = &f->net[i];
+		unsigned nfds = net->prepared ? 0 : 1 + net->nfds;
+		char text[64], word[16] = "";
+		int n, from;
+
+		fd += (int)nfds;
+		/* Of a device that it has had from the beginning: memory and one more each. */
+		from = net->prepared ? spawn_fd[spawn_fds - 2 * (f->start.nnet - i) + 1]
+				     : f->fd[fd - 1];
+		if (read(from, word, sizeof(word) - 1) < 0)
+			_exit(1);
+		n = snprintf(text, sizeof(text), "%s %u %u %s|", net->config.name,
+			     net->config.address[0].address[3], nfds, word);
+		put(f, text, (size_t)n);
+	}
+}
+
 static void write_log(const struct fake *f, const char *text)
 {
 	struct log_frame frame = {.magic = LOG_MAGIC, .stream = 1, .bytes = (uint32_t)strlen(text)};
@@ -236,6 +272,8 @@ static void run_program(struct fake *f)
 			tell(f, NEWS_OUTPUT, 1, rest, strlen(rest));
 		else if (is(*arg, n, "started"))
 			tell(f, NEWS_STARTED, __rdtsc(), NULL, 0);
+		else if (is(*arg, n, "net"))
+			describe_net(f);
 		else if (is(*arg, n, "start"))
 			describe_start(f);
 		else if (is(*arg, n, "log"))
@@ -274,6 +312,13 @@ static void take_start(struct fake *f, const char *message, size_t bytes)
 	char *at;
 
 	memcpy(&f->start, message, sizeof(f->start));
+	if (f->start.nnet > NOXS_NET_MAX)
+		_exit(1);
+	message += sizeof(f->start);
+	bytes -= sizeof(f->start);
+	memcpy(f->net, message, f->start.nnet * sizeof(f->net[0]));
+	message += f->start.nnet * sizeof(f->net[0]);
+	bytes -= f->start.nnet * sizeof(f->net[0]);
 	if (f->start.flags & START_TEXT_FD) {
 		struct stat st;
 
@@ -284,8 +329,8 @@ static void take_start(struct fake *f, const char *message, size_t bytes)
 			  f->fd[f->nfds - 1], 0);
 	} else {
 		at = malloc(bytes);
-		memcpy(at, message + sizeof(f->start), bytes - sizeof(f->start));
-		if (bytes != sizeof(f->start) + f->start.text_bytes + f->start.stdin_bytes)
+		memcpy(at, message, bytes);
+		if (bytes != (size_t)f->start.text_bytes + f->start.stdin_bytes)
 			_exit(1);
 	}
 	if (f->start.version != WIRE_VERSION || f->start.head.op != SHELL_START)
@@ -302,7 +347,7 @@ static _Noreturn void shell(const struct zygote_request *r, int news, bool never
 {
 	static struct fake f;
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	char control[CMSG_SPACE(5 * sizeof(int))], log[40];
+	char control[CMSG_SPACE(MAX_FDS * sizeof(int))], log[40];
 	struct iovec iov = {f.message, sizeof(f.message)};
 	struct msghdr m = {.msg_iov = &iov,
 			   .msg_iovlen = 1,
@@ -401,6 +446,27 @@ static void on_child(int sig)
 	(void)sig;
 }
 
+/* 0: the link has ended; -1: nothing came, or nothing that makes sense. */
+static ssize_t take_request(int link, struct zygote_request *r)
+{
+	char control[CMSG_SPACE(ZYGOTE_MAX_FDS * sizeof(int))];
+	struct iovec iov[2] = {{r, sizeof(*r)}, {spawn_net, sizeof(spawn_net)}};
+	struct msghdr m = {.msg_iov = iov,
+			   .msg_iovlen = 2,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(link, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (c) {
+		spawn_fds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(spawn_fd, CMSG_DATA(c), spawn_fds * sizeof(int));
+	}
+	if (n <= 0)
+		return n;
+	return (size_t)n == sizeof(*r) + r->nnet * sizeof(spawn_net[0]) ? n : -1;
+}
+
 static _Noreturn void zygote(int link, int news, struct world_knobs *k)
 {
 	struct sigaction act = {.sa_handler = on_child}; /* recv is to be interrupted */
@@ -413,13 +479,15 @@ static _Noreturn void zygote(int link, int news, struct world_knobs *k)
 	setsockopt(link, SOL_SOCKET, SO_RCVTIMEO, &often, sizeof(often));
 	reply(link, ZYGOTE_UP, WIRE_VERSION, 0, "stand-ins");
 	for (;;) {
-		ssize_t n = recv(link, &r, sizeof(r), 0);
+		ssize_t n = take_request(link, &r);
 
 		if (n == 0)
 			_exit(0);
-		if (n == sizeof(r) && r.op == ZYGOTE_SPAWN)
+		if (n > 0 && r.op == ZYGOTE_SPAWN)
 			spawn(&r, link, news, k);
-		if (n == sizeof(r) && r.op == ZYGOTE_KILL && pid_of[r.shell % 4096])
+		while (spawn_fds)
+			close(spawn_fd[--spawn_fds]);
+		if (n > 0 && r.op == ZYGOTE_KILL && pid_of[r.shell % 4096])
 			kill(pid_of[r.shell % 4096], r.signal);
 		reap(link);
 	}
@@ -453,6 +521,62 @@ int launch_zygote(struct launched *l, int run_dir, bool jail, struct err *err)
 pid_t world_zygote(void)
 {
 	return zygote_pid;
+}
+
+/* ---- net devices ---- */
+
+struct net_job {
+	net_job_done *done;
+	void *arg;
+	uint64_t timer;
+	char ifname[16];
+	struct noxs_net_config config;
+};
+
+static void net_is_open(void *arg)
+{
+	struct net_job *job = arg;
+	net_job_done *done = job->done;
+	void *done_arg = job->arg;
+	struct net_handed h = {.wire = {.nfds = 1, .config = job->config}};
+	struct err err = {0};
+	int pair[2];
+
+	world.nets_open++;
+	memcpy(h.wire.opened.ifname, job->ifname, sizeof(job->ifname));
+	free(job);
+	if (world.nets_fail) {
+		err_set(&err, 0, "no such interface");
+		done(done_arg, NULL, ENGINE_CONFLICT, &err);
+		return;
+	}
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	assert_int_equal(write(pair[1], "wire", 4), 4);
+	close(pair[1]);
+	h.fd[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	h.fd[1] = pair[0];
+	done(done_arg, &h, 0, NULL);
+}
+
+struct net_job *net_job_start(struct loop *loop, const struct vm_net_device *d, net_job_done *done,
+			      void *arg, struct err *err)
+{
+	struct net_job *job = calloc(1, sizeof(*job));
+
+	(void)err;
+	world.nets_begun++;
+	*job = (struct net_job){.done = done, .arg = arg, .config = d->config};
+	memcpy(job->ifname, d->opened.ifname, sizeof(job->ifname));
+	job->timer =
+		loop_after(loop, world.nets_slow ? 3600000000000ull : 1000000, net_is_open, job);
+	return job;
+}
+
+void net_job_cancel(struct net_job *job)
+{
+	world.nets_cancelled++;
+	loop_cancel(world.loop, job->timer);
+	free(job);
 }
 
 /* ---- images ---- */

@@ -7,6 +7,7 @@
  * A program's arguments are done one after the other:
  *   out:TEXT    stdout, told with the exit        send:TEXT  stdout, told at once
  *   started     NEWS_STARTED                      log:TEXT   a frame in the log
+ *   net         what it was told of its net devices, on stdout
  *   fds:TEXT    to the caller's stdout            start      what START said, on stdout
  *   stdin       copies its input to its stdout, until it ends
  *   serve       answers the daemon's messages until a signal ends it
@@ -43,6 +44,9 @@ struct world {
 	int cgroups_made, cgroups_removed, cgroups_set, cgroups_fail;
 	uint64_t last_memory_max;
 	int images_prepared;
+	/* net devices */
+	int nets_begun, nets_open, nets_cancelled;
+	bool nets_fail, nets_slow;
 };
 
 extern struct world world;

@@ -11,7 +11,8 @@
 /* sources: monitor/daemon/limits.c monitor/daemon/loop.c monitor/daemon/news.c */
 /* sources: monitor/daemon/pool.c monitor/daemon/shells.c monitor/daemon/slots.c */
 /* sources: monitor/daemon/text.c monitor/daemon/timers.c monitor/daemon/tsc.c */
-/* sources: monitor/daemon/vm_spec.c monitor/daemon/vms.c */
+/* sources: monitor/daemon/vm_spec.c monitor/daemon/vms.c monitor/daemon/vm_net.c */
+/* sources: monitor/daemon/engine_net.c monitor/net_spec.c monitor/net_port.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../monitor/daemon/vm_net.h"
 #include "engine_world.h"
 
 #define E (world.engine)
@@ -74,6 +76,258 @@ static struct flavour_level level(void)
 
 	assert_true(engine_pool(E, l) >= 1);
 	return l[0];
+}
+
+/* ---- net devices ---- */
+
+static int open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void net_devices_are_opened_and_handed_on(void **state)
+{
+	static const char *const net[] = {"tap=t0,ip=10.0.0.7/24,gw=10.0.0.1", "user,name=out"};
+	static const char *const publish[] = {"8080:80", "53:53/udp"};
+	const char expected[] = "eth0 7 2 wire|out 0 2 wire|";
+	struct vm_spec spec = world_spec("net", "exit:0", NULL);
+	int before = open_fds();
+	struct vm *vm;
+
+	(void)state;
+	spec.net = net;
+	spec.nnet = 2;
+	spec.publish = publish;
+	spec.npublish = 2;
+	vm = world_start(&spec);
+	world_wait(vm);
+	assert_int_equal(vm->end, END_EXITED);
+	assert_int_equal(vm->out_bytes[0], strlen(expected));
+	assert_memory_equal(vm->out[0], expected, strlen(expected));
+	assert_int_equal(world.nets_open, 2);
+	assert_int_equal(open_fds(), before); /* nothing of them is left with us */
+	assert_int_equal(vm->net->n, 2);
+	assert_true(vm->net->device[0].is_open);
+	assert_string_equal(vm->net->device[0].opened.ifname, "t0");
+	assert_int_equal(vm->net->device[0].nports, 0);
+	assert_int_equal(vm->net->device[1].nports, 2);
+	assert_string_equal(vm->net->device[1].ports, "8080:80/tcp");
+	assert_int_equal(vm->net->device[0].counters.rx_frames, 10);
+	assert_int_equal(vm->net->device[1].counters.rx_frames, 11);
+}
+
+static void net_devices_with_large_arguments(void **state)
+{
+	static const char *const net[] = {"tap,ip=10.0.0.9/24"};
+	static char large[100000];
+	struct vm_spec spec = world_spec("net", "exit:0", large, NULL);
+	struct vm *vm;
+
+	(void)state;
+	memset(large, 'x', sizeof(large) - 1);
+	spec.net = net;
+	spec.nnet = 1;
+	vm = world_start(&spec);
+	world_wait(vm);
+	assert_int_equal(vm->end, END_EXITED);
+	assert_memory_equal(vm->out[0], "eth0 9 2 wire|", 14);
+}
+
+static bool net_has_begun(void *arg)
+{
+	(void)arg;
+	return world.nets_begun > 0;
+}
+
+static bool second_is_ready(void *arg)
+{
+	struct flavour_level l[ENGINE_MAX_FLAVOURS];
+
+	return engine_pool(E, l) == 2 && l[1].ready == *(unsigned *)arg;
+}
+
+static void flavours_with_net(void **state)
+{
+	static const char *const net[] = {"tap,ip=10.0.0.7/24,name=lan", "xdp=e0"};
+	static const char *const other[] = {"tap,bridge=br0"};
+	struct flavour f[2] = {{.memory_bytes = 64 << 20, .minimum = 2, .maximum = 2},
+			       {.memory_bytes = 64 << 20, .minimum = 1, .maximum = 1}};
+	const char expected[] = "lan 7 0 wire|eth0 0 0 wire|";
+	struct vm_spec spec = world_spec("net", "exit:0", NULL);
+	struct flavour_level l[ENGINE_MAX_FLAVOURS];
+	unsigned one = 1;
+	struct err err = {0};
+	int before = open_fds();
+	struct vm *vm;
+
+	(void)state;
+	strcpy(f[1].net, "tap\nxdp=e0,mode=auto,copy=auto");
+	assert_int_equal(engine_set_pool(E, f, 2, &err), 0);
+	world_until(second_is_ready, &one, "a shell with net devices");
+	assert_int_equal(world.nets_open, 2);
+	assert_int_equal(open_fds(), before);
+	spec.net = net;
+	spec.nnet = 2;
+	vm = world_start(&spec);
+	world_wait(vm);
+	assert_true(vm->warm);
+	assert_int_equal(vm->out_bytes[0], strlen(expected));
+	assert_memory_equal(vm->out[0], expected, strlen(expected));
+	assert_true(vm->net->device[1].is_open);
+	engine_pool(E, l);
+	assert_int_equal(l[1].taken, 1);
+	/* It is replaced; another's devices are opened for it alone. */
+	world_until(second_is_ready, &one, "another");
+	assert_int_equal(world.nets_open, 4);
+	spec.net = other;
+	spec.nnet = 1;
+	vm = world_start(&spec);
+	world_wait(vm);
+	assert_memory_equal(vm->out[0], "eth0 0 2 wire|", 14);
+	assert_int_equal(world.nets_open, 5);
+	engine_pool(E, l);
+	assert_int_equal(l[1].taken, 1);
+	assert_int_equal(l[0].taken, 1);
+}
+
+static void a_flavour_goes_while_somebody_waits(void **state)
+{
+	static const char *const net[] = {"tap,ip=10.0.0.7/24"};
+	const struct flavour f[2] = {{.memory_bytes = 64 << 20, .minimum = 2, .maximum = 2},
+				     {.memory_bytes = 64 << 20, .maximum = 1, .net = "tap"}};
+	struct vm_spec spec = world_spec("net", "exit:0", NULL);
+	struct told t = {0};
+	struct err err = {0};
+	struct vm *vm;
+
+	(void)state;
+	world.nets_slow = true;
+	assert_int_equal(engine_set_pool(E, f, 2, &err), 0);
+	spec.net = net;
+	spec.nnet = 1;
+	assert_int_equal(engine_create(E, &spec, &vm, &err), 0);
+	assert_int_equal(engine_start(E, vm, tell, &t, &err), 0);
+	world_until(net_has_begun, NULL, "the flavour's net device");
+	assert_int_equal(t.calls, 0);
+	world.nets_slow = false;
+	/* Then it gets one of its own. */
+	assert_int_equal(engine_set_pool(E, f, 1, &err), 0);
+	world_until(was_told, &t, "the start");
+	assert_int_equal(t.failure, 0);
+	world_wait(vm);
+	assert_memory_equal(vm->out[0], "eth0 7 2 wire|", 14);
+	assert_int_equal(world.nets_begun, 2);
+}
+
+static void a_flavour_whose_net_cannot_be_opened(void **state)
+{
+	static const char *const net[] = {"xdp=gone0"};
+	const struct flavour f[2] = {
+		{.memory_bytes = 64 << 20, .minimum = 2, .maximum = 2},
+		{.memory_bytes = 64 << 20, .maximum = 1, .net = "xdp=gone0,mode=auto,copy=auto"}};
+	struct vm_spec spec = world_spec("exit:0", NULL);
+	struct told t = {0};
+	struct err err = {0};
+	int before = open_fds();
+	struct vm *vm;
+
+	(void)state;
+	world.nets_fail = true;
+	assert_int_equal(engine_set_pool(E, f, 2, &err), 0);
+	spec.net = net;
+	spec.nnet = 1;
+	assert_int_equal(engine_create(E, &spec, &vm, &err), 0);
+	assert_int_equal(engine_start(E, vm, tell, &t, &err), 0);
+	world_until(was_told, &t, "the start to fail");
+	assert_int_equal(t.failure, ENGINE_BUSY);
+	assert_string_equal(t.message, "no such interface");
+	assert_int_equal(open_fds(), before);
+	/* Others start as ever. */
+	spec.nnet = 0;
+	vm = world_start(&spec);
+	world_wait(vm);
+	assert_int_equal(vm->end, END_EXITED);
+}
+
+static void net_that_makes_no_sense(void **state)
+{
+	static const struct {
+		const char *net[5], *publish, *words;
+	} bad[] = {
+		{{"tup"}, NULL, "there is no kind 'tup'"},
+		{{"tap=fd:4"}, NULL, "name the tap"},
+		{{"tap", "tap", "tap", "tap", "tap"}, NULL, "at most 4"},
+		{{"tap,name=a", "tap,name=a"}, NULL, "two devices are called a"},
+		{{"tap"}, "8080:80", "add --net user"},
+		{{"user"}, "8080", "both ports"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct vm_spec spec = world_spec("exit:0", NULL);
+		struct err err = {0};
+		struct vm *vm;
+
+		spec.net = bad[i].net;
+		while (spec.nnet < 5 && bad[i].net[spec.nnet])
+			spec.nnet++;
+		spec.publish = &bad[i].publish;
+		spec.npublish = bad[i].publish != NULL;
+		assert_int_equal(engine_create(E, &spec, &vm, &err), ENGINE_BAD);
+		if (!strstr(err.message, bad[i].words))
+			fail_msg("%s", err.message);
+	}
+}
+
+static void net_that_cannot_be_opened(void **state)
+{
+	static const char *const net[] = {"xdp=gone0"};
+	struct vm_spec spec = world_spec("exit:0", NULL);
+	struct told t = {0};
+	struct err err = {0};
+	int before = open_fds();
+	struct vm *vm;
+
+	(void)state;
+	world.nets_fail = true;
+	spec.net = net;
+	spec.nnet = 1;
+	assert_int_equal(engine_create(E, &spec, &vm, &err), 0);
+	assert_int_equal(engine_start(E, vm, tell, &t, &err), 0);
+	world_until(was_told, &t, "the start to fail");
+	assert_int_equal(t.failure, ENGINE_CONFLICT);
+	assert_string_equal(t.message, "no such interface");
+	assert_int_equal(vm->state, VM_EXITED);
+	assert_int_equal(vm->end, END_FAILED);
+	assert_string_equal(vm->reason, "no such interface");
+	assert_int_equal(open_fds(), before);
+	assert_int_equal(level().ready, 2); /* no shell was spent on it */
+}
+
+static void ended_while_its_net_is_opened(void **state)
+{
+	static const char *const net[] = {"xdp=slow0"};
+	struct vm_spec spec = world_spec("exit:0", NULL);
+	struct told t = {0};
+	struct err err = {0};
+	struct vm *vm;
+
+	(void)state;
+	world.nets_slow = true;
+	spec.net = net;
+	spec.nnet = 1;
+	assert_int_equal(engine_create(E, &spec, &vm, &err), 0);
+	assert_int_equal(engine_start(E, vm, tell, &t, &err), 0);
+	world_until(net_has_begun, NULL, "its net device");
+	assert_int_equal(t.calls, 0);
+	assert_int_equal(engine_remove(E, vm, true, &err), 0);
+	assert_int_equal(t.calls, 1);
+	assert_int_equal(t.failure, ENGINE_CONFLICT);
+	assert_int_equal(world.nets_cancelled, 1);
 }
 
 /* ---- from create to exit ---- */
@@ -768,6 +1022,14 @@ static void limits_go_to_cgroups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		IN_WORLD(net_devices_are_opened_and_handed_on),
+		IN_WORLD(net_devices_with_large_arguments),
+		IN_WORLD(flavours_with_net),
+		IN_WORLD(a_flavour_goes_while_somebody_waits),
+		IN_WORLD(a_flavour_whose_net_cannot_be_opened),
+		IN_WORLD(net_that_makes_no_sense),
+		IN_WORLD(net_that_cannot_be_opened),
+		IN_WORLD(ended_while_its_net_is_opened),
 		IN_WORLD(a_warm_start),
 		IN_WORLD(done_and_wait_are_each_called_once),
 		IN_WORLD(many_at_once),

@@ -11,7 +11,8 @@
 /* sources: monitor/daemon/limits.c monitor/daemon/loop.c monitor/daemon/news.c */
 /* sources: monitor/daemon/pool.c monitor/daemon/shells.c monitor/daemon/slots.c */
 /* sources: monitor/daemon/text.c monitor/daemon/timers.c monitor/daemon/tsc.c */
-/* sources: monitor/daemon/vm_spec.c monitor/daemon/vms.c */
+/* sources: monitor/daemon/vm_spec.c monitor/daemon/vms.c monitor/daemon/vm_net.c */
+/* sources: monitor/daemon/engine_net.c monitor/net_spec.c monitor/net_port.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,7 +63,7 @@ static struct flavour_level level(void)
 /* Takes all ready shells, so that the next start has to wait for one. */
 static void empty_the_pool(void)
 {
-	struct flavour none = {64 << 20, 0, 0};
+	struct flavour none = {64 << 20, 0, 0, ""};
 	struct err err;
 
 	assert_int_equal(engine_set_pool(E, &none, 1, &err), 0);
@@ -209,7 +210,7 @@ static void out_of_processes(void **state)
 
 static void the_background_pauses_and_recovers(void **state)
 {
-	struct flavour f = {64 << 20, 4, 8};
+	struct flavour f = {64 << 20, 4, 8, ""};
 	struct err err;
 	int spawns;
 
@@ -350,12 +351,12 @@ static void flavours_are_checked(void **state)
 		size_t n;
 		const char *says;
 	} bad[] = {
-		{{{64 << 20, 1, 2}}, 0, "flavours"},
-		{{{64 << 20, 3, 2}}, 1, "minimum"},
-		{{{64 << 20, 1, 1000000}}, 1, "maximum"},
-		{{{128 << 20, 1, 2}}, 1, "default"},
-		{{{64 << 20, 1, 2}, {64 << 20, 1, 2}}, 2, "two flavours"},
-		{{{64 << 20, 1, 2}, {4096, 1, 2}}, 2, "at least"},
+		{{{64 << 20, 1, 2, ""}}, 0, "flavours"},
+		{{{64 << 20, 3, 2, ""}}, 1, "minimum"},
+		{{{64 << 20, 1, 1000000, ""}}, 1, "maximum"},
+		{{{128 << 20, 1, 2, ""}}, 1, "default"},
+		{{{64 << 20, 1, 2, ""}, {64 << 20, 1, 2, ""}}, 2, "two flavours"},
+		{{{64 << 20, 1, 2, ""}, {4096, 1, 2, ""}}, 2, "at least"},
 	};
 	struct err err;
 
@@ -378,7 +379,7 @@ static bool one_and_two(void *arg)
 
 static void flavours_come_and_go(void **state)
 {
-	const struct flavour two[] = {{64 << 20, 1, 4}, {128 << 20, 2, 4}};
+	const struct flavour two[] = {{64 << 20, 1, 4, ""}, {128 << 20, 2, 4, ""}};
 	struct vm_spec spec = world_spec("exit:0", NULL);
 	struct err err;
 	struct vm *vm;
@@ -409,7 +410,7 @@ static void ignore(void *arg, struct vm *vm, int failure, const struct err *err)
 
 static void what_waits_survives_a_change_of_flavours(void **state)
 {
-	const struct flavour two[] = {{64 << 20, 0, 0}, {128 << 20, 0, 0}};
+	const struct flavour two[] = {{64 << 20, 0, 0, ""}, {128 << 20, 0, 0, ""}};
 	struct vm_spec spec = world_spec("exit:0", NULL);
 	struct err err;
 	struct vm *vm;

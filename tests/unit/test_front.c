@@ -84,6 +84,16 @@ void net_flush(void)
 {
 }
 
+bool net_spins(void)
+{
+	return false;
+}
+
+bool net_news(void)
+{
+	return false;
+}
+
 void net_waiting(void)
 {
 }

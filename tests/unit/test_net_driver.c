@@ -28,7 +28,6 @@ long net_driver_open(struct net_dev *dev);
 bool net_driver_renew(struct net_dev *dev);
 bool net_buffers_short(const struct net_dev *dev);
 bool net_buffers_back(struct net_dev *dev);
-bool net_driver_news(const struct net_dev *dev);
 
 static struct noxs_net *const device = (struct noxs_net *)WINDOW;
 static struct noxs_net_front *const front = (struct noxs_net_front *)(WINDOW + NOXS_NET_OFF_FRONT);
@@ -220,7 +219,7 @@ static void starts_with_empty_buffers_in_the_fill_ring(void **state)
 	assert_true(dev->segments);
 	assert_true(PRODUCER(NOXS_NET_FILL) >= 64);
 	assert_false(net_receive(dev, &f));
-	assert_false(net_driver_news(dev));
+	assert_false(net_news());
 	assert_int_equal(host_sends(true), 0);
 }
 
@@ -297,7 +296,7 @@ static void receives_in_order_for_ever(void **state)
 	/* Indices wrap at 2^32, and rings many times. */
 	for (uint32_t i = 0; i < 5000; i++) {
 		host_frame(60 + i % 1000, (uint8_t)i);
-		assert_true(net_driver_news(dev));
+		assert_true(net_news());
 		assert_true(net_receive(dev, &f));
 		assert_int_equal(f.npieces, 1);
 		assert_int_equal(f.bytes, 60 + i % 1000);

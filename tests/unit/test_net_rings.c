@@ -5,7 +5,7 @@
  * SOCK_SEQPACKET pair (a frame a read), passt of a SOCK_STREAM one.
  */
 /* clang-format off */
-/* sources: monitor/net.c monitor/net_run.c monitor/net_rings.c monitor/net_tap.c monitor/net_stream.c monitor/net_xdp.c monitor/device.c monitor/x86_paging.c monitor/err.c */
+/* sources: monitor/net.c monitor/net_run.c monitor/net_poll.c monitor/net_rings.c monitor/net_tap.c monitor/net_stream.c monitor/net_xdp.c monitor/device.c monitor/x86_paging.c monitor/err.c */
 /* clang-format on */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,10 +50,18 @@ int vm_add_memory(struct vm *v, uint64_t gpa, void *host, uint64_t bytes)
 	return 0;
 }
 
+static int bell; /* what TX's slot rings; -1: nothing can be bound */
+
 int vm_bind_doorbell(struct vm *v, unsigned slot, int fd)
 {
-	(void)v, (void)slot, (void)fd;
-	return -ENOSPC;
+	assert_ptr_equal(v, &vm);
+	if (bell < 0)
+		return -ENOSPC;
+	if (slot == NOXS_NET_SLOT(0) + NOXS_NET_Q_TX)
+		bell = fd;
+	else
+		assert_int_equal(slot, NOXS_NET_SLOT(0) + NOXS_NET_Q_FILL);
+	return 0;
 }
 
 /* ---- the guest's side ---- */
@@ -160,6 +168,11 @@ static void expect_broken(const char *what)
 
 /* ---- set-up ---- */
 
+static void a_moment(void)
+{
+	poll(NULL, 0, 1);
+}
+
 static int open_device(enum noxs_net_backend backend, uint32_t flags)
 {
 	struct net_link link = {
@@ -190,6 +203,8 @@ static int open_device(enum noxs_net_backend backend, uint32_t flags)
 	net_configure(0, &(struct noxs_net_config){.mtu = 1500, .name = "eth0"});
 	front()->front.features = flags & NET_OPENED_VNET ? NOXS_NET_SEGMENTS : 0;
 	front()->front.state = NOXS_READY;
+	a_moment();
+	net_woken(); /* it runs */
 	return 0;
 }
 
@@ -636,6 +651,107 @@ static void random_rings(void **state)
 	}
 }
 
+/* ---- the thread that polls ---- */
+
+static bool is_to_ring(void)
+{
+	return __atomic_load_n(d->ring[NOXS_NET_TX].flags, __ATOMIC_ACQUIRE) & NOXS_NET_NEED_WAKEUP;
+}
+
+/* A guest whose waits are short. */
+static void wait_shortly(unsigned times)
+{
+	while (times--) {
+		look();
+		net_woken();
+	}
+}
+
+/* What came out on the other side, within seconds and without a call of ours. */
+static void expect_soon(const char *text)
+{
+	struct pollfd p = {.fd = pair[1], .events = POLLIN};
+
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	expect(text);
+}
+
+static void polls_for_a_guest_of_short_waits(void **state)
+{
+	struct noxs_net_desc desc;
+	int i;
+
+	(void)state;
+	bell = 0;
+	offer_buffer(0);
+	assert_true(is_to_ring());
+	wait_shortly(3);
+	assert_true(is_to_ring());
+	wait_shortly(1);
+	/* Nobody calls or rings, and yet: */
+	put_text(1, "one", 0);
+	expect_soon("one");
+	send(pair[1], "in", 2, 0);
+	for (i = 0; i < 5000 && !net_rx_waits(d); i++)
+		if (is_to_ring()) /* it may have stopped before, on a busy machine */
+			wait_shortly(4);
+	assert_true(received(&desc));
+	/* When nothing moves it stops, and says so. */
+	for (i = 0; i < 5000 && !is_to_ring(); i++)
+		a_moment();
+	assert_true(is_to_ring());
+	assert_int_equal(net_counters(0).tx_frames, 1);
+	/* From then on a doorbell wakes it. */
+	put_text(2, "two", 0);
+	assert_int_equal(write(bell, &(uint64_t){1}, 8), 8);
+	expect_soon("two");
+}
+
+static void nobody_polls_during_a_wait(void **state)
+{
+	(void)state;
+	bell = 0;
+	offer_buffer(0);
+	wait_shortly(4);
+	assert_int_equal(look(), 0); /* it waits: what comes now is the caller's */
+	for (int i = 0; i < 5000 && !is_to_ring(); i++)
+		a_moment();
+	assert_true(is_to_ring());
+	assert_int_equal(write(bell, &(uint64_t){1}, 8), 8);
+	send(pair[1], "in", 2, 0);
+	for (int i = 0; i < 20; i++) {
+		a_moment();
+		assert_false(net_rx_waits(d));
+	}
+	assert_int_equal(look(), EVENT);
+}
+
+static void polls_for_a_guest_that_rings_often(void **state)
+{
+	(void)state;
+	bell = -1; /* and if doorbells cannot be bound they go on being exits */
+	for (int i = 0; i < 1000 && is_to_ring(); i++)
+		net_rang(NOXS_NET_SLOT(0) + NOXS_NET_Q_TX);
+	put_text(1, "one", 0);
+	expect_soon("one");
+	for (int i = 0; i < 5000 && !is_to_ring(); i++)
+		a_moment();
+	put_text(2, "two", 0);
+	net_rang(NOXS_NET_SLOT(0) + NOXS_NET_Q_TX);
+	expect("two");
+}
+
+static void long_waits_are_waits(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		look();
+		a_moment();
+		net_woken();
+		assert_true(is_to_ring());
+	}
+}
+
 /* ---- a stream ---- */
 
 static void write_all(const void *data, size_t n)
@@ -794,6 +910,10 @@ int main(void)
 		T(answers_that_were_not_asked_for, tap),
 		T(one_that_is_not_in_use, tap),
 		T(random_rings, tap),
+		T(polls_for_a_guest_of_short_waits, tap),
+		T(nobody_polls_during_a_wait, tap),
+		T(polls_for_a_guest_that_rings_often, tap),
+		T(long_waits_are_waits, tap),
 		T(stream_frames_go_out, stream),
 		T(stream_frames_come_in, stream),
 		T(stream_waits_for_buffers, stream),

@@ -61,6 +61,16 @@ void net_flush(void)
 	uk_net_unsent = 0;
 }
 
+bool net_spins(void)
+{
+	return false;
+}
+
+bool net_news(void)
+{
+	return false;
+}
+
 void net_waiting(void)
 {
 	uk_net_unsent = 0;

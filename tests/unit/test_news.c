@@ -121,6 +121,32 @@ static void counters(void **state)
 	assert_int_equal(parse(compose(NEWS_STATS, 0, &c, sizeof(c)), &item), -EPROTO);
 }
 
+static void counters_of_net_devices(void **state)
+{
+	struct {
+		struct news_counters c;
+		struct news_net net[NOXS_NET_MAX + 1];
+	} all = {.c = {.exits = 5}};
+	struct news_item item;
+
+	(void)state;
+	all.net[0].rx_frames = 7;
+	all.net[1].broken = 1;
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 128), &item), 0);
+	assert_int_equal(item.nnet, 2);
+	assert_int_equal(item.net[0].rx_frames, 7);
+	assert_int_equal(item.net[1].broken, 1);
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 127), &item), -EPROTO);
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 256), &item), 0);
+	assert_int_equal(item.nnet, NOXS_NET_MAX);
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all)), &item), -EPROTO);
+	all.net[1].broken = 2;
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 128), &item), -EPROTO);
+	all.net[1].broken = 0;
+	all.net[1].tx_bytes = 1ull << 60;
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 128), &item), -EPROTO);
+}
+
 static size_t compose_exit(struct news_exit x, const char *rest, size_t bytes)
 {
 	char payload[sizeof(x) + 1000];
@@ -165,7 +191,28 @@ static void exits(void **state)
 	assert_int_equal(parse(compose_exit(bad, "whyoterr!", 9), &item), -EPROTO);
 	bad = x, bad.counters.lost_bytes = ~0ull;
 	assert_int_equal(parse(compose_exit(bad, "whyoterr!", 9), &item), -EPROTO);
+	bad = x, bad.nnet = 1; /* as many bytes as there are, but not so many devices */
+	assert_int_equal(parse(compose_exit(bad, "whyoterr!", 9), &item), -EPROTO);
+	bad.nnet = UINT32_MAX;
+	assert_int_equal(parse(compose_exit(bad, "whyoterr!", 9), &item), -EPROTO);
 	assert_int_equal(parse(compose(NEWS_EXIT, 0, &x, sizeof(x) - 1), &item), -EPROTO);
+}
+
+static void exits_with_net_devices(void **state)
+{
+	struct news_exit x = {.end = END_EXITED, .reason_bytes = 3, .nnet = 1};
+	struct news_net net = {.tx_frames = 9};
+	char rest[sizeof(net) + 3];
+	struct news_item item;
+
+	(void)state;
+	memcpy(rest, &net, sizeof(net));
+	memcpy(rest + sizeof(net), "why", 3);
+	assert_int_equal(news_parse(message, compose_exit(x, rest, sizeof(rest)), &item), 0);
+	assert_int_equal(item.nnet, 1);
+	assert_int_equal(item.net[0].tx_frames, 9);
+	assert_memory_equal(item.text, "why", 3);
+	assert_int_equal(parse(compose_exit(x, rest, sizeof(rest) - 1), &item), -EPROTO);
 }
 
 static void long_reasons_are_cut(void **state)
@@ -326,7 +373,9 @@ int main(void)
 		cmocka_unit_test(states),
 		cmocka_unit_test(output_names_its_stream),
 		cmocka_unit_test(counters),
+		cmocka_unit_test(counters_of_net_devices),
 		cmocka_unit_test(exits),
+		cmocka_unit_test(exits_with_net_devices),
 		cmocka_unit_test(long_reasons_are_cut),
 		IN_WORLD(the_process_that_said_hello_is_it),
 		IN_WORLD(a_shell_cannot_speak_for_another),

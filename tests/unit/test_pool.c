@@ -18,7 +18,7 @@ static uint64_t now = 1000 * SECOND;
 
 static struct flavour flavour(uint64_t mib, uint32_t minimum, uint32_t maximum)
 {
-	return (struct flavour){mib << 20, minimum, maximum};
+	return (struct flavour){mib << 20, minimum, maximum, ""};
 }
 
 static struct pool pool_of(uint32_t minimum, uint32_t maximum, unsigned cpus)
@@ -280,8 +280,8 @@ static void several_flavours(void **state)
 
 	(void)state;
 	pool_init(&p, f, 3, 100);
-	assert_int_equal(pool_find(&p, 256ull << 20), 1);
-	assert_int_equal(pool_find(&p, 65ull << 20), -1);
+	assert_int_equal(pool_find(&p, 256ull << 20, ""), 1);
+	assert_int_equal(pool_find(&p, 65ull << 20, ""), -1);
 	for (int i = 0; i < 4; i++) {
 		pool_began(&p, 1, false);
 		pool_ready(&p, 1, false, PREPARED);
@@ -310,7 +310,7 @@ static void other_flavours_keep_the_history_of_what_stays(void **state)
 	assert_true(p.flavour[0].level.taken + p.flavour[0].level.cold == 3000);
 	pool_change(&p, g, 2);
 	assert_int_equal(p.n, 2);
-	assert_int_equal(pool_find(&p, 256ull << 20), -1);
+	assert_int_equal(pool_find(&p, 256ull << 20, ""), -1);
 	assert_true(p.flavour[1].level.taken + p.flavour[1].level.cold == 3000);
 	assert_true(p.flavour[1].level.target >= 90);
 	assert_int_equal(p.flavour[1].level.ready, 0);

@@ -73,6 +73,10 @@ uint32_t net_look(uint32_t events)
 	return 0;
 }
 
+void net_woken(void)
+{
+}
+
 bool net_rang(uint64_t slot)
 {
 	(void)slot;

@@ -373,6 +373,20 @@ __attribute__((weak)) void uk_watches_closed(struct uk_file *f)
 	(void)f;
 }
 
+extern uint64_t uk_signalfd_mask;
+__attribute__((weak)) uint64_t uk_signalfd_mask;
+
+void uk_signalfd_raised(void);
+__attribute__((weak)) void uk_signalfd_raised(void)
+{
+}
+
+long uk_signalfd_wait(uint32_t events, uint64_t deadline_ns);
+__attribute__((weak)) long uk_signalfd_wait(uint32_t events, uint64_t deadline_ns)
+{
+	return uk_wait(events, deadline_ns);
+}
+
 extern uint64_t uk_timerfd_next;
 __attribute__((weak)) uint64_t uk_timerfd_next = UINT64_MAX;
 

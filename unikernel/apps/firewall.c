@@ -217,10 +217,11 @@ static void forward(int in, int out)
 	static struct sockaddr_ll from[BATCH];
 	static struct iovec iov[BATCH];
 	static struct mmsghdr m[BATCH];
+	static int used = BATCH; /* headers that the last call has changed */
 	unsigned n = 0;
 	int got;
 
-	for (int i = 0; i < BATCH; i++) {
+	for (int i = 0; i < used; i++) {
 		iov[i] = (struct iovec){data[i], FRAME_MAX};
 		m[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
 					       .msg_namelen = sizeof(from[i]),
@@ -228,6 +229,7 @@ static void forward(int in, int out)
 					       .msg_iovlen = 1};
 	}
 	got = recvmmsg(in, m, BATCH, MSG_DONTWAIT, NULL);
+	used = got > 0 ? got : 0;
 	for (int i = 0; i < got; i++) {
 		if (from[i].sll_pkttype == PACKET_OUTGOING)
 			continue;

@@ -8,6 +8,7 @@
  * A request that comes alone costs epoll_wait, recv and send. There are no time limits.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -21,39 +22,32 @@
 
 #include "listen.h"
 
-#define HEAD_MAX 8191 /* of a request */
+#define ANSWER_MAX 512 /* a head with a built-in body */
 
 struct connection {
-	int fd, file;    /* file: -1, or what is being sent */
+	int fd, file;    /* file: -1, or what is being sent behind out */
 	off_t at, end;   /* of the file */
-	char *unsent;    /* of the answers' heads, where the peer was slow; malloc */
-	size_t from, to; /* which part of it */
-	size_t bytes;    /* in in[] */
 	uint32_t events; /* that epoll was asked for */
 	int last;        /* no more requests */
-	char in[HEAD_MAX + 1];
+	size_t in_bytes, out_from, out_to;
+	char in[4096]; /* requests, as far as they have come */
+	char out[8192];
 };
 
 static const char page[] = "<!doctype html><title>mayfly</title><p>It flies.</p>\n";
 static int poller, has_index;
-
-/* Answers to what came in one go leave in one go. */
-static char out[65536];
-static size_t out_bytes;
 
 static const char *type_of(const char *path)
 {
 	static const char *const type[][2] = {
 		{".html", "text/html; charset=utf-8"},
 		{".css", "text/css"},
+		{".txt", "text/plain; charset=utf-8"},
 		{".js", "text/javascript"},
 		{".json", "application/json"},
-		{".txt", "text/plain; charset=utf-8"},
 		{".svg", "image/svg+xml"},
 		{".png", "image/png"},
 		{".jpg", "image/jpeg"},
-		{".ico", "image/x-icon"},
-		{".wasm", "application/wasm"},
 	};
 	const char *dot = strrchr(path, '.');
 
@@ -63,94 +57,81 @@ static const char *type_of(const char *path)
 	return "application/octet-stream";
 }
 
-/* RFC 9110, 6.6.1; made once a second. */
-static const char *date(void)
+static void put(struct connection *c, const char *text, size_t n)
 {
-	static char text[32];
+	memcpy(c->out + c->out_to, text, n);
+	c->out_to += n;
+}
+
+/* The date (RFC 9110, 6.6.1) is made once a second. */
+static void head(struct connection *c, const char *status, const char *type, long long length)
+{
+	static char date[32];
 	static time_t made;
 	time_t now = time(NULL);
 
-	if (now != made) {
-		made = now;
-		strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&now));
-	}
-	return text;
+	if (now != made)
+		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&now));
+	made = now;
+	c->out_to += (size_t)snprintf(c->out + c->out_to, ANSWER_MAX,
+				      "HTTP/1.1 %s\r\nServer: mayfly\r\nDate: %s\r\n"
+				      "Content-Type: %s\r\nContent-Length: %lld\r\n%s\r\n",
+				      status, date, type, length,
+				      c->last ? "Connection: close\r\n" : "");
 }
 
-static void head(struct connection *c, const char *status, const char *type, long long length)
-{
-	int n = snprintf(out + out_bytes, sizeof(out) - out_bytes,
-			 "HTTP/1.1 %s\r\nServer: mayfly\r\nDate: %s\r\nContent-Type: %s\r\n"
-			 "Content-Length: %lld\r\n%s\r\n",
-			 status, date(), type, length, c->last ? "Connection: close\r\n" : "");
-
-	out_bytes += (size_t)n;
-}
-
-static void body(const char *text, size_t n, int wanted)
-{
-	if (wanted)
-		memcpy(out + out_bytes, text, n);
-	out_bytes += wanted ? n : 0;
-}
-
-/* The page with its head is the same for a second. */
+/* The page and its head, too: they are the same for a second. */
 static void own_page(struct connection *c, int wanted)
 {
-	static char made[512];
+	static char made[ANSWER_MAX];
 	static size_t bytes;
 	static time_t when;
-	size_t from = out_bytes;
+	size_t from = c->out_to;
+	int usual = wanted && !c->last;
 
-	if (!c->last && wanted && when == time(NULL)) {
-		body(made, bytes, 1);
+	if (usual && when == time(NULL)) {
+		put(c, made, bytes);
 		return;
 	}
 	head(c, "200 OK", "text/html; charset=utf-8", sizeof(page) - 1);
-	body(page, sizeof(page) - 1, wanted);
-	if (!c->last && wanted) {
+	put(c, page, wanted ? sizeof(page) - 1 : 0);
+	if (usual) {
 		when = time(NULL);
-		bytes = out_bytes - from;
-		memcpy(made, out + from, bytes);
+		bytes = c->out_to - from;
+		memcpy(made, c->out + from, bytes);
 	}
 }
 
-static void refuse(struct connection *c, const char *status, int fatal)
+static void refuse(struct connection *c, const char *status, int fatal, int wanted)
 {
 	c->last |= fatal;
-	head(c, status, "text/plain", (long long)strlen(status) + 1);
-	body(status, strlen(status), 1);
-	body("\n", 1, 1);
-}
-
-static int hex(char c)
-{
-	return c >= '0' && c <= '9'                 ? c - '0'
-	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-						    : -1;
+	head(c, status, "text/plain", (long long)strlen(status));
+	put(c, status, wanted ? strlen(status) : 0);
 }
 
 /* A request's target into a path below the directory, in place: NULL if it would leave it. */
 static char *path_of(char *target)
 {
-	char *to = target, *from = target;
+	char *to = target;
 
-	if (*from != '/')
+	if (*target != '/')
 		return NULL;
-	for (from++; *from && *from != '?' && *from != '#'; from++) {
-		int high = *from == '%' ? hex(from[1]) : -1;
-		int low = high >= 0 ? hex(from[2]) : -1;
-
-		if (*from == '%' && (low < 0 || !(high | low)))
+	for (char *from = target + 1; *from && *from != '?' && *from != '#'; from++) {
+		*to = *from;
+		if (*from == '%') {
+			if (!isxdigit(from[1]) || !isxdigit(from[2]))
+				return NULL;
+			*to = (char)strtoul((char[]){from[1], from[2], 0}, NULL, 16);
+			from += 2;
+		}
+		if (!*to++)
 			return NULL;
-		*to++ = *from == '%' ? (char)(high * 16 + low) : *from;
-		from += *from == '%' ? 2 : 0;
 	}
 	*to = '\0';
 	for (char *part = target; part; part = strchr(part, '/')) {
-		part += *part == '/';
-		if (*part == '/' ||
-		    (part[0] == '.' && part[1] == '.' && (!part[2] || part[2] == '/')))
+		part += part != target;
+		if ((part == target && *part == '/') ||
+		    (!strncmp(part, "..", 2) && (!part[2] || part[2] == '/')))
 			return NULL;
 	}
 	return target;
@@ -158,139 +139,114 @@ static char *path_of(char *target)
 
 static void answer(struct connection *c, char *target, int wanted)
 {
-	char *path = path_of(target), below[HEAD_MAX + 16];
+	char file[sizeof(c->in) + 16], *path = path_of(target);
 	struct stat st;
 	int fd;
 
 	if (!path) {
-		refuse(c, "400 Bad Request", 0);
+		refuse(c, "400 Bad Request", 0, wanted);
 		return;
 	}
 	if (!*path && !has_index) {
 		own_page(c, wanted);
 		return;
 	}
-	snprintf(below, sizeof(below), "%s%s", path,
+	snprintf(file, sizeof(file), "%s%s", path,
 		 !*path || path[strlen(path) - 1] == '/' ? "index.html" : "");
-	fd = open(below, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		refuse(c, fd < 0 && errno == EACCES ? "403 Forbidden" : "404 Not Found", 0);
+		refuse(c, fd < 0 && errno == EACCES ? "403 Forbidden" : "404 Not Found", 0, wanted);
 		close(fd);
 		return;
 	}
-	head(c, "200 OK", type_of(below), st.st_size);
-	/* What fits goes with the head; the rest by sendfile. */
+	head(c, "200 OK", type_of(file), st.st_size);
+	c->file = fd;
 	c->at = 0;
 	c->end = wanted ? st.st_size : 0;
-	if (c->end <= (off_t)(sizeof(out) - out_bytes) / 2) {
-		ssize_t n = c->end ? read(fd, out + out_bytes, (size_t)c->end) : 0;
-
-		out_bytes += n > 0 ? (size_t)n : 0;
-		c->at = n > 0 ? n : 0;
-	}
-	if (c->at < c->end)
-		c->file = fd;
-	else
-		close(fd);
 }
 
-/* Is this field's value, whose lines end in CRLF, the word (in any case)? */
-static int says(const char *field, const char *word)
+/* Does a field's value begin with the word, in any case? */
+static int says(const char *value, const char *word)
 {
-	return field && !strncasecmp(field + strspn(field, " \t"), word, strlen(word));
+	return value && !strncasecmp(value + strspn(value, " \t"), word, strlen(word));
 }
 
-/* One request of in[0, n), its head complete and ended by a NUL in place of its last LF. */
-static void request(struct connection *c)
+/* One request, complete up to the CR of the empty line, which is a NUL. */
+static void request(struct connection *c, char *line)
 {
-	char *line = c->in, *target, *version, *end = strchr(line, '\r');
+	char *target, *version, *end = strchr(line, '\r');
 	const char *connection = NULL;
-	int hosts = 0, with_body = 0, wanted;
+	int hosts = 0, wanted;
 
 	*end = '\0';
 	target = strchr(line, ' ');
 	version = target ? strchr(target + 1, ' ') : NULL;
 	if (!version || strncmp(version, " HTTP/1.", 8) || !version[8] || version[9]) {
-		refuse(c, "400 Bad Request", 1);
+		refuse(c, "400 Bad Request", 1, 1);
 		return;
 	}
 	*target++ = *version = '\0';
-	for (char *field = end + 2; *field && *field != '\r'; field = strchr(field, '\n') + 1) {
+	for (char *field = end + 2; *field; field = strchr(field, '\n') + 1) {
 		if (!strncasecmp(field, "Host:", 5))
 			hosts++;
 		else if (!strncasecmp(field, "Connection:", 11))
 			connection = field + 11;
-		else if (!strncasecmp(field, "Content-Length:", 15))
-			with_body |= !says(field + 15, "0\r");
-		else if (!strncasecmp(field, "Transfer-Encoding:", 18))
-			with_body = 1;
+		else if (!strncasecmp(field, "Transfer-Encoding:", 18) ||
+			 (!strncasecmp(field, "Content-Length:", 15) && !says(field + 15, "0\r")))
+			c->last = 1; /* a body is of no use to what is served here: not read */
 	}
-	/* A body is of no use to what is served here, so none is looked for behind the head. */
-	c->last |= with_body || (version[8] == '0' ? !says(connection, "keep-alive")
-						   : says(connection, "close"));
+	c->last |= version[8] == '0' ? !says(connection, "keep-alive") : says(connection, "close");
 	wanted = strcmp(line, "HEAD") != 0;
 	if (version[8] != '0' && hosts != 1)
-		refuse(c, "400 Bad Request", 1);
+		refuse(c, "400 Bad Request", 1, wanted);
 	else if (wanted && strcmp(line, "GET"))
-		refuse(c, "501 Not Implemented", 1);
+		refuse(c, "501 Not Implemented", 1, 1);
 	else
 		answer(c, target, wanted);
 }
 
-/* As many requests as are complete and can be answered now. */
+/* As many requests as are complete, and have room for their answers. */
 static void requests(struct connection *c)
 {
-	while (!c->last && c->file < 0 && out_bytes < sizeof(out) / 2) {
-		char *end;
-		size_t n;
+	char *at = c->in, *stop = c->in + c->in_bytes;
 
-		while (c->bytes >= 2 && c->in[0] == '\r' && c->in[1] == '\n')
-			memmove(c->in, c->in + 2, c->bytes -= 2); /* RFC 9112, 2.2 */
-		end = memmem(c->in, c->bytes, "\r\n\r\n", 4);
+	while (!c->last && c->file < 0 && sizeof(c->out) - c->out_to >= ANSWER_MAX) {
+		char *end;
+
+		while (stop - at >= 2 && at[0] == '\r' && at[1] == '\n')
+			at += 2; /* RFC 9112, 2.2 */
+		end = memmem(at, (size_t)(stop - at), "\r\n\r\n", 4);
 		if (!end) {
-			if (c->bytes == HEAD_MAX)
-				refuse(c, "431 Request Header Fields Too Large", 1);
-			return;
+			if (stop - at == sizeof(c->in))
+				refuse(c, "431 Request Header Fields Too Large", 1, 1);
+			break;
 		}
-		n = (size_t)(end - c->in) + 4;
-		end[3] = '\0';
-		if (memchr(c->in, '\0', n - 1))
-			refuse(c, "400 Bad Request", 1);
+		end[2] = '\0';
+		if (memchr(at, '\0', (size_t)(end - at)))
+			refuse(c, "400 Bad Request", 1, 1);
 		else
-			request(c);
-		memmove(c->in, c->in + n, c->bytes -= n);
+			request(c, at);
+		at = end + 4;
 	}
+	c->in_bytes = (size_t)(stop - at);
+	memmove(c->in, at, c->in_bytes);
 }
 
 /* 1: all is sent; 0: the peer is slow; -1: it is gone. */
 static int flush(struct connection *c)
 {
-	const char *data = c->unsent ? c->unsent + c->from : out;
-	size_t left = c->unsent ? c->to - c->from : out_bytes;
-	ssize_t n = 1;
+	while (c->out_from < c->out_to) {
+		ssize_t n = send(c->fd, c->out + c->out_from, c->out_to - c->out_from,
+				 c->at < c->end ? MSG_MORE : 0);
 
-	while (left && n > 0) {
-		n = send(c->fd, data, left, c->file >= 0 ? MSG_MORE : 0);
-		data += n > 0 ? n : 0;
-		left -= n > 0 ? (size_t)n : 0;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -1;
+		c->out_from += (size_t)n;
 	}
-	if (c->unsent) {
-		c->from = c->to - left;
-	} else if (left && errno == EAGAIN) {
-		c->unsent = malloc(left);
-		if (!c->unsent)
-			return -1;
-		memcpy(c->unsent, data, left);
-		c->from = 0;
-		c->to = left;
-	}
-	out_bytes = 0;
-	if (left)
-		return errno == EAGAIN ? 0 : -1;
-	free(c->unsent);
-	c->unsent = NULL;
-	while (c->file >= 0 && c->at < c->end) {
-		n = sendfile(c->fd, c->file, &c->at, (size_t)(c->end - c->at));
+	c->out_from = c->out_to = 0;
+	while (c->at < c->end) {
+		ssize_t n = sendfile(c->fd, c->file, &c->at, (size_t)(c->end - c->at));
+
 		if (n <= 0)
 			return n < 0 && errno == EAGAIN ? 0 : -1; /* 0: it became shorter */
 	}
@@ -300,48 +256,30 @@ static int flush(struct connection *c)
 	return 1;
 }
 
-static void drop(struct connection *c)
-{
-	if (c->file >= 0)
-		close(c->file);
-	close(c->fd);
-	free(c->unsent);
-	free(c);
-}
-
-static void serve(struct connection *c)
+/* What to wait for, EPOLLIN or EPOLLOUT; 0: it is over. */
+static uint32_t serve(struct connection *c)
 {
 	int drained = 0, sent;
-	uint32_t events;
-	ssize_t n;
 
 	for (;;) {
-		sent = c->unsent || c->file >= 0 ? flush(c) : 1;
-		while (sent > 0) {
-			requests(c);
-			if (!out_bytes)
-				break;
+		size_t room;
+		ssize_t n;
+
+		do {
 			sent = flush(c);
-		}
-		if (sent < 0 || (sent && c->last)) {
-			drop(c);
-			return;
-		}
+			if (sent > 0)
+				requests(c);
+		} while (sent > 0 && c->out_to);
+		if (sent < 0 || (sent && c->last))
+			return 0;
 		if (!sent || drained)
-			break;
-		n = recv(c->fd, c->in + c->bytes, HEAD_MAX - c->bytes, 0);
-		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-			drop(c);
-			return;
-		}
-		/* Less than there was room for: no more is there now. */
-		drained = n < 0 || (size_t)n < HEAD_MAX - c->bytes;
-		c->bytes += n > 0 ? (size_t)n : 0;
-	}
-	events = sent ? EPOLLIN : EPOLLOUT;
-	if (events != c->events) {
-		c->events = events;
-		epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &(struct epoll_event){events, {.ptr = c}});
+			return sent ? EPOLLIN : EPOLLOUT;
+		room = sizeof(c->in) - c->in_bytes;
+		n = recv(c->fd, c->in + c->in_bytes, room, 0);
+		if (n <= 0)
+			return n < 0 && errno == EAGAIN ? EPOLLIN : 0;
+		c->in_bytes += (size_t)n;
+		drained = (size_t)n < room; /* no more is there now */
 	}
 }
 
@@ -356,12 +294,31 @@ static void greet(int server)
 			close(fd);
 			return;
 		}
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		memset(c, 0, offsetof(struct connection, in));
 		c->fd = fd;
 		c->file = -1;
 		c->events = EPOLLIN;
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		epoll_ctl(poller, EPOLL_CTL_ADD, fd, &(struct epoll_event){EPOLLIN, {.ptr = c}});
+	}
+}
+
+static void turn(struct connection *c)
+{
+	uint32_t events = serve(c);
+
+	if (!events) {
+		/* What is left unread would make a RST of the end, and of the answer with it. */
+		shutdown(c->fd, SHUT_WR);
+		while (recv(c->fd, c->in, sizeof(c->in), 0) > 0)
+			;
+		if (c->file >= 0)
+			close(c->file);
+		close(c->fd);
+		free(c);
+	} else if (events != c->events) {
+		c->events = events;
+		epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &(struct epoll_event){events, {.ptr = c}});
 	}
 }
 
@@ -385,7 +342,7 @@ int main(int argc, char **argv)
 
 		for (int i = 0; i < n; i++) {
 			if (event[i].data.ptr)
-				serve(event[i].data.ptr);
+				turn(event[i].data.ptr);
 			else
 				greet(server);
 		}

@@ -518,9 +518,21 @@ void net_waiting(void)
 		driver[i].unsent = 0;
 }
 
-bool net_driver_news(const struct net_dev *dev)
+bool net_spins(void)
 {
-	const struct ring *rx = &driver_of(dev)->ring[NOXS_NET_RX];
+	for (uint32_t i = 0; i < uk_net_ndevs; i++)
+		if (!__atomic_load_n(&uk_net_dev[i].noxs->awake, __ATOMIC_RELAXED))
+			return false;
+	return uk_net_ndevs;
+}
 
-	return __atomic_load_n(rx->producer, __ATOMIC_ACQUIRE) != rx->ours;
+bool net_news(void)
+{
+	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
+		const struct ring *rx = &driver[i].ring[NOXS_NET_RX];
+
+		if (__atomic_load_n(rx->producer, __ATOMIC_ACQUIRE) != rx->ours)
+			return true;
+	}
+	return false;
 }

@@ -81,5 +81,7 @@ struct uk_node;
 void net_proc_fill(struct uk_node *dir);   /* /proc/self/net */
 void net_sysctl_fill(struct uk_node *dir); /* /proc/sys/net */
 void net_class_fill(struct uk_node *dir);  /* /sys/class/net */
+/* ---- procsock.c: for procnet.c ---- */
+size_t net_proc_sockets(char *buf, size_t size); /* the one that uk_text_node's name says */
 
 #endif

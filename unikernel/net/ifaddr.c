@@ -148,8 +148,11 @@ static long set(uint32_t cmd, const struct ifreq *r, const struct net_if *nif)
 	case SIOCSIFADDR:
 		if (r->in.family != AF_INET)
 			return -EINVAL;
-		ret = net_if_set_ip4(nif->index, r->in.address, class_mask(r->in.address),
-				     nif->gateway4);
+		if (!r->in.address) /* none */
+			ret = net_if_set_ip4(nif->index, 0, 0, 0);
+		else
+			ret = net_if_set_ip4(nif->index, r->in.address, class_mask(r->in.address),
+					     nif->gateway4);
 		break;
 	case SIOCSIFNETMASK:
 		if (!nif->ip4)

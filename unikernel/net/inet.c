@@ -241,8 +241,8 @@ bool inet_port_conflicts(const struct inet_sock *i, const ip_addr_t *ip, uint16_
 			continue;
 		if (i->s.reuse_port && j->s.reuse_port)
 			continue;
-		/* Of TCP's, one that listens wants the port for itself. */
-		if (may_share && !(i->is_tcp && (i->s.listening || j->s.listening)))
+		/* Of TCP's, one that listens has the port for itself. */
+		if (may_share && !j->s.listening)
 			continue;
 		return true;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * inet.h: what the files of AF_INET and AF_INET6 share: inet.c (addresses, ports), inetopt.c
- * (options), dgram.c (received datagrams), udp.c, raw.c, icmp.c, tcp.c, tcpdata.c, tcpopt.c.
+ * (options), inetgroup.c (multicast), dgram.c (received datagrams), udp.c, raw.c, icmp.c (errors
+ * that come back), tcp.c, tcplisten.c, tcpdata.c, tcpopt.c.
  *
  * Addresses are lwIP's ip_addr_t: of type V4 also where an AF_INET6 socket speaks IPv4 (on the
  * outside ::ffff:a.b.c.d), of type ANY for [::] that stands for both. Ports are in host order.
@@ -18,7 +19,7 @@
 #include "lwip/ip.h"
 #include "lwip/netif.h"
 
-struct inet_group; /* inetopt.c: a multicast group that was joined */
+struct inet_group; /* inetgroup.c: a multicast group that was joined */
 
 struct inet_sock {
 	struct sock s;
@@ -65,7 +66,7 @@ long inet_take_port(struct inet_sock *i, const ip_addr_t *ip, uint16_t port);
 /* For a connection: i has this port now, whoever else does. */
 void inet_share_port(struct inet_sock *i, const ip_addr_t *ip, uint16_t port);
 void inet_free_port(struct inet_sock *i);
-/* Would somebody be in i's way, were it listening as it is bound? */
+/* Is somebody in i's way at this address and port? */
 bool inet_port_conflicts(const struct inet_sock *i, const ip_addr_t *ip, uint16_t port);
 /* Which interface leads to an address, and with which source address; NULL: none does. *source
  * is valid until the interface changes. */
@@ -79,7 +80,15 @@ long inet_name(struct sock *s, bool peer, struct sock_address *out);
 /* ---- inetopt.c ---- */
 long inet_setopt(struct sock *s, int level, int name, const void *val, uint32_t bytes);
 long inet_getopt(struct sock *s, int level, int name, void *val, uint32_t *bytes);
+
+/* ---- inetgroup.c ---- */
 void inet_leave_groups(struct inet_sock *i);
+/* struct ip_mreq or ip_mreqn, struct ipv6_mreq, struct group_req: 0 or -errno */
+long inet_membership4(struct inet_sock *i, bool leave, const void *val, uint32_t bytes);
+long inet_membership6(struct inet_sock *i, bool leave, const void *val, uint32_t bytes);
+long inet_membership(struct inet_sock *i, bool leave, const void *val, uint32_t bytes);
+/* The interface that a request names: by index, by its address, or by the route to group. */
+struct netif *inet_group_netif(const ip_addr_t *group, uint32_t index, uint32_t address);
 
 /* ---- dgram.c: datagrams that were received ---- */
 struct dgram {
@@ -132,6 +141,8 @@ void tcp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, int err
 
 /* ---- the protocols: a new socket, or -errno ---- */
 long udp_socket(uint16_t family, struct sock **s);
+/* Does a datagram wait for its neighbour's address (the last one that was sent, over IPv4)? */
+bool udp_unresolved(void);
 long raw_socket(uint16_t family, uint16_t type, uint16_t protocol, struct sock **s);
 long tcp_socket(uint16_t family, struct sock **s);
 /* tcp.c, tcpopt.c: after IP_ and IPV6_ options */

@@ -1,167 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * inetopt.c: options of the levels IPPROTO_IP (ip(7)) and IPPROTO_IPV6 (ipv6(7), RFC 3493 and
- * 3542), and multicast groups. Levels above go on to the protocol.
+ * 3542). Levels above go on to the protocol.
  */
+#include <asm/socket.h>
+
 #include "inet.h"
-
-#include "lwip/igmp.h"
-#include "lwip/mld6.h"
-
-struct inet_group {
-	struct inet_group *next;
-	ip_addr_t address;
-	uint32_t index; /* of the interface */
-};
-
-#define GROUPS_MAX 20 /* net.ipv4.igmp_max_memberships */
-
-/* ---- groups ---- */
-
-static long join(struct netif *netif, const ip_addr_t *group, bool leave)
-{
-	err_t r;
-
-	if (IP_IS_V4(group))
-		r = leave ? igmp_leavegroup_netif(netif, ip_2_ip4(group))
-			  : igmp_joingroup_netif(netif, ip_2_ip4(group));
-	else
-		r = leave ? mld6_leavegroup_netif(netif, ip_2_ip6(group))
-			  : mld6_joingroup_netif(netif, ip_2_ip6(group));
-	/* An interface that cannot (loopback) is none that a group would have to be told of. */
-	return r == ERR_MEM ? -ENOBUFS : 0;
-}
-
-/* The interface that a request names: by index, by its address, or by the route. */
-static struct netif *group_netif(const ip_addr_t *group, uint32_t index, uint32_t address)
-{
-	struct netif *netif;
-
-	if (index)
-		return netif_get_by_index((uint8_t)index);
-	if (address) {
-		NETIF_FOREACH(netif)
-		{
-			if (netif_ip4_addr(netif)->addr == address)
-				return netif;
-		}
-		return NULL;
-	}
-	netif = IP_IS_V4(group) ? ip4_route(ip_2_ip4(group))
-				: ip6_route(IP6_ADDR_ANY6, ip_2_ip6(group));
-	return netif ? netif : netif_default;
-}
-
-static long membership(struct inet_sock *i, bool leave, ip_addr_t *group, uint32_t index,
-		       uint32_t address)
-{
-	struct netif *netif;
-	struct inet_group *g, **at;
-	uint32_t n = 0;
-	long r;
-
-	if (!ip_addr_ismulticast(group))
-		return -EINVAL;
-	netif = group_netif(group, index, address);
-	if (!netif)
-		return -ENODEV;
-	index = netif_get_index(netif);
-	if (IP_IS_V6(group))
-		ip6_addr_assign_zone(ip_2_ip6(group), IP6_MULTICAST, netif);
-	for (at = &i->groups; *at; at = &(*at)->next, n++)
-		if (ip_addr_cmp(&(*at)->address, group) && (*at)->index == index)
-			break;
-	if (leave) {
-		g = *at;
-		if (!g)
-			return -EADDRNOTAVAIL;
-		*at = g->next;
-		uk_free(g);
-		join(netif, group, true);
-		return 0;
-	}
-	if (*at)
-		return -EADDRINUSE;
-	if (n >= GROUPS_MAX)
-		return -ENOBUFS;
-	g = uk_alloc(sizeof(*g));
-	if (!g)
-		return -ENOMEM;
-	r = join(netif, group, false);
-	if (r) {
-		uk_free(g);
-		return r;
-	}
-	g->address = *group;
-	g->index = index;
-	*at = g;
-	return 0;
-}
-
-void inet_leave_groups(struct inet_sock *i)
-{
-	while (i->groups) {
-		struct inet_group *g = i->groups;
-		struct netif *netif = netif_get_by_index((uint8_t)g->index);
-
-		i->groups = g->next;
-		if (netif)
-			join(netif, &g->address, true);
-		uk_free(g);
-	}
-}
-
-/* struct ip_mreq (8 bytes) or struct ip_mreqn. */
-static long mreq4(const void *val, uint32_t bytes, struct ip_mreqn *mreq)
-{
-	if (bytes < sizeof(struct ip_mreq))
-		return -EINVAL;
-	memset(mreq, 0, sizeof(*mreq));
-	memcpy(mreq, val, uk_min(bytes, sizeof(*mreq)));
-	return 0;
-}
-
-static long membership4(struct inet_sock *i, bool leave, const void *val, uint32_t bytes)
-{
-	ip_addr_t group = {.type = IPADDR_TYPE_V4};
-	struct ip_mreqn mreq;
-	long r = mreq4(val, bytes, &mreq);
-
-	if (r)
-		return r;
-	ip_2_ip4(&group)->addr = mreq.imr_multiaddr.s_addr;
-	return membership(i, leave, &group, (uint32_t)mreq.imr_ifindex, mreq.imr_address.s_addr);
-}
-
-static long membership6(struct inet_sock *i, bool leave, const void *val, uint32_t bytes)
-{
-	ip_addr_t group = {.type = IPADDR_TYPE_V6};
-	struct ipv6_mreq mreq;
-
-	if (bytes < sizeof(mreq))
-		return -EINVAL;
-	memcpy(&mreq, val, sizeof(mreq));
-	memcpy(ip_2_ip6(&group)->addr, &mreq.ipv6mr_multiaddr, 16);
-	return membership(i, leave, &group, (uint32_t)mreq.ipv6mr_ifindex, 0);
-}
-
-/* struct group_req, of both families. */
-static long membership_any(struct inet_sock *i, bool leave, const void *val, uint32_t bytes)
-{
-	struct inet_sock like = {.s.family = i->s.family};
-	struct sock_address at = {.bytes = sizeof(at.raw)};
-	struct group_req req;
-	ip_addr_t group;
-	uint16_t port;
-
-	if (bytes < sizeof(req))
-		return -EINVAL;
-	memcpy(&req, val, sizeof(req));
-	memcpy(at.raw, &req.gr_group, sizeof(at.raw));
-	if (inet_parse(&like, &at, &group, &port))
-		return -EADDRNOTAVAIL;
-	return membership(i, leave, &group, req.gr_interface, 0);
-}
 
 static long multicast_if4(struct inet_sock *i, const void *val, uint32_t bytes)
 {
@@ -177,8 +21,8 @@ static long multicast_if4(struct inet_sock *i, const void *val, uint32_t bytes)
 	i->multicast_if = 0;
 	i->multicast_source.addr = 0;
 	if (mreq.imr_ifindex || mreq.imr_address.s_addr) {
-		struct netif *netif =
-			group_netif(&none, (uint32_t)mreq.imr_ifindex, mreq.imr_address.s_addr);
+		struct netif *netif = inet_group_netif(&none, (uint32_t)mreq.imr_ifindex,
+						       mreq.imr_address.s_addr);
 
 		if (!netif)
 			return mreq.imr_ifindex ? -ENODEV : -EADDRNOTAVAIL;
@@ -348,7 +192,8 @@ static long set_struct(struct inet_sock *i, int level, int name, const void *val
 		case IP_ADD_MEMBERSHIP:
 		case IP_DROP_MEMBERSHIP:
 			return i->is_tcp ? -EPROTO
-					 : membership4(i, name == IP_DROP_MEMBERSHIP, val, bytes);
+					 : inet_membership4(i, name == IP_DROP_MEMBERSHIP, val,
+							    bytes);
 		case IP_MULTICAST_IF:
 			return i->is_tcp ? -EINVAL : multicast_if4(i, val, bytes);
 		}
@@ -357,12 +202,13 @@ static long set_struct(struct inet_sock *i, int level, int name, const void *val
 		case IPV6_ADD_MEMBERSHIP:
 		case IPV6_DROP_MEMBERSHIP:
 			return i->is_tcp ? -EPROTO
-					 : membership6(i, name == IPV6_DROP_MEMBERSHIP, val, bytes);
+					 : inet_membership6(i, name == IPV6_DROP_MEMBERSHIP, val,
+							    bytes);
 		}
 	}
 	if (name == MCAST_JOIN_GROUP || name == MCAST_LEAVE_GROUP)
 		return i->is_tcp ? -EPROTO
-				 : membership_any(i, name == MCAST_LEAVE_GROUP, val, bytes);
+				 : inet_membership(i, name == MCAST_LEAVE_GROUP, val, bytes);
 	return 1;
 }
 
@@ -510,6 +356,8 @@ long inet_getopt(struct sock *s, int level, int name, void *val, uint32_t *bytes
 	struct inet_sock *i = inet_of(s);
 	int v = 0;
 
+	if (level != IPPROTO_IP && level != SOL_SOCKET && s->family == AF_INET)
+		return -EOPNOTSUPP;
 	if (level == IPPROTO_IP && name == IP_OPTIONS) {
 		*bytes = 0;
 		return 0;

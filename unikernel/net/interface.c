@@ -123,7 +123,7 @@ static void status_changed(struct netif *netif)
 	net_packet_addresses_changed();
 }
 
-static struct net_iface *iface_of(const struct netif *netif)
+struct net_iface *net_iface_of(const struct netif *netif)
 {
 	for (uint32_t i = 0; i < uk_net_ndevs; i++)
 		if (net_ifaces[i] && &net_ifaces[i]->netif == netif)
@@ -139,12 +139,12 @@ bool net_if_get(uint32_t index, struct net_if *out)
 	if (net_stack_start() || !index || index >= IF_INDEX_END ||
 	    !(netif = netif_get_by_index((u8_t)index)))
 		return false;
-	iface = iface_of(netif);
+	iface = net_iface_of(netif);
 	*out = (struct net_if){
 		.name = "lo",
 		.index = index,
 		.flags = iface ? IFF_BROADCAST | IFF_MULTICAST : IFF_LOOPBACK,
-		.mtu = iface ? netif->mtu : 65536,
+		.mtu = iface ? iface->mtu : 65536,
 		.ip4 = ip4_addr_get_u32(netif_ip4_addr(netif)),
 		.mask4 = ip4_addr_get_u32(netif_ip4_netmask(netif)),
 		.gateway4 = ip4_addr_get_u32(netif_ip4_gw(netif)),
@@ -186,7 +186,7 @@ long net_if_set_ip4(uint32_t index, uint32_t address, uint32_t mask, uint32_t ga
 	if (net_stack_start() || !index || index >= IF_INDEX_END ||
 	    !(netif = netif_get_by_index((u8_t)index)))
 		return -ENODEV;
-	iface = iface_of(netif);
+	iface = net_iface_of(netif);
 	if (iface && iface->dhcp) {
 		dhcp_release_and_stop(netif);
 		iface->dhcp = false;
@@ -215,7 +215,7 @@ long net_if_set_flags(uint32_t index, uint32_t flags)
 const ip6_addr_t *net_nd6_gateway(struct netif *netif, const ip6_addr_t *dest)
 {
 	static ip6_addr_t gateway;
-	struct net_iface *iface = iface_of(netif);
+	struct net_iface *iface = net_iface_of(netif);
 
 	(void)dest;
 	if (!iface || !iface->has_gateway6)
@@ -358,6 +358,7 @@ static void apply(struct net_iface *iface)
 	memcpy(netif->hwaddr, c->mac, 6);
 	netif->mtu = (u16_t)uk_max(uk_min(c->mtu, NOXS_NET_MAX_MTU), NOXS_NET_MIN_MTU);
 	netif->mtu6 = netif->mtu;
+	net_offload_mtu(iface);
 	netif_set_hostname(netif, UK_NOXS->hostname);
 	netif_set_ip6_autoconfig_enabled(netif, slaac);
 	set_addresses(iface);

@@ -7,6 +7,7 @@
 #include "lwip/opt.h"
 #include "lwip/tcp.h"
 #include "lwip_hooks.h"
+#include "stack.h"
 
 #define ROTL(v, n) ((v) << (n) | (v) >> (64 - (n)))
 
@@ -36,11 +37,15 @@ u32_t net_tcp_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *rem
 		  u16_t remote_port)
 {
 	static uint64_t key[2];
+	static uint32_t opened;
 	/* Two addresses of up to 16 bytes, two ports, and the length in the last byte. */
 	uint64_t words[5] = {0, 0, 0, 0,
 			     36ull << 56 | (uint64_t)local_port << 16 | (uint64_t)remote_port};
 	struct sip s;
 
+	/* Asked once for every connection: the place to see that there are many. */
+	if (++opened % 32 == 0)
+		net_timewait_trim();
 	if (!key[0])
 		uk_random(key, sizeof(key));
 	if (IP_IS_V6(local)) {

@@ -5,9 +5,11 @@
  */
 #include "lwip/opt.h"
 
-#define SHIFT_MIN 6  /* with its head */
-#define SHIFT_MAX 11 /* a full Ethernet frame; what is larger is uk_alloc's */
-#define SPAN      16 /* pages that pieces are cut from */
+#define SHIFT_MIN  6          /* with its head */
+#define SHIFT_MID  11         /* a full Ethernet frame: up to here pieces are cut from spans */
+#define SHIFT_MAX  15         /* a large segment: pages of its own; what is larger is uk_alloc's */
+#define SPAN       16         /* pages */
+#define KEEP_BYTES (2u << 20) /* of large pieces, when they are freed; more goes back */
 
 struct piece {
 	uint64_t bytes; /* whole piece */
@@ -18,8 +20,9 @@ _Static_assert(sizeof(struct piece) == 16, "pieces stay aligned");
 static struct piece *free_pieces[SHIFT_MAX + 1];
 static struct {
 	char *at, *end;
-} span[SHIFT_MAX + 1];         /* not cut yet: a page's first use costs microseconds */
+} span[SHIFT_MID + 1];         /* not cut yet: a page's first use costs microseconds */
 static uint64_t network_bytes; /* in use, and in the lists */
+static uint64_t kept_bytes;    /* of large pieces, in the lists */
 
 /* What connections hold is what their peers choose to send: a third of memory, at most. */
 static bool may_take(size_t bytes)
@@ -30,26 +33,32 @@ static bool may_take(size_t bytes)
 	return true;
 }
 
+static struct piece *pages(size_t bytes)
+{
+	struct piece *p;
+
+	if (!may_take(bytes))
+		return NULL;
+	p = uk_pages(bytes / NOXS_PAGE);
+	if (!p)
+		network_bytes -= bytes;
+	return p;
+}
+
 static struct piece *cut(unsigned shift)
 {
 	struct piece *p;
 
+	if (shift > SHIFT_MID)
+		return pages(1ull << shift);
 	if (span[shift].at == span[shift].end) {
-		size_t bytes = SPAN * NOXS_PAGE;
-
-		if (!may_take(bytes))
+		span[shift].at = (char *)pages(SPAN * NOXS_PAGE);
+		span[shift].end = span[shift].at ? span[shift].at + SPAN * NOXS_PAGE : NULL;
+		if (!span[shift].at)
 			return NULL;
-		span[shift].at = uk_pages(SPAN);
-		if (!span[shift].at) {
-			network_bytes -= bytes;
-			span[shift].end = NULL;
-			return NULL;
-		}
-		span[shift].end = span[shift].at + bytes;
 	}
 	p = (struct piece *)span[shift].at;
 	span[shift].at += 1u << shift;
-	p->bytes = 1u << shift;
 	return p;
 }
 
@@ -73,11 +82,15 @@ void *net_malloc(size_t bytes)
 	if (need > 1u << SHIFT_MIN)
 		shift = 32 - (unsigned)__builtin_clz((unsigned)need - 1);
 	p = free_pieces[shift];
-	if (!p) {
-		p = cut(shift);
-		return p ? p + 1 : NULL;
+	if (p) {
+		free_pieces[shift] = p->next;
+		kept_bytes -= shift > SHIFT_MID ? p->bytes : 0;
+		return p + 1;
 	}
-	free_pieces[shift] = p->next;
+	p = cut(shift);
+	if (!p)
+		return NULL;
+	p->bytes = 1u << shift;
 	return p + 1;
 }
 
@@ -104,6 +117,14 @@ void net_free(void *ptr)
 		network_bytes -= p->bytes;
 		uk_free(p);
 		return;
+	}
+	if (p->bytes > 1u << SHIFT_MID) {
+		if (kept_bytes + p->bytes > KEEP_BYTES) {
+			network_bytes -= p->bytes;
+			uk_pages_free(p, p->bytes / NOXS_PAGE);
+			return;
+		}
+		kept_bytes += p->bytes;
 	}
 	shift = (unsigned)__builtin_ctzll(p->bytes);
 	p->next = free_pieces[shift];

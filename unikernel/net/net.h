@@ -68,6 +68,9 @@ extern uint32_t uk_net_unsent; /* frames that nobody rang for */
 void net_flush_late(void);
 /* For wait.c: a WAIT comes now, which sends all that is in TX. */
 void net_waiting(void);
+/* For wait.c: is there a device whose frames come without the monitor; has one come? */
+bool net_spins(void);
+bool net_news(void);
 
 /* ---- stack.c: lwIP, its interfaces, their configuration, timers ---- */
 /* lwIP is up: at the first socket, or at once where there is a net device. 0 or -ENOMEM. */
@@ -112,5 +115,10 @@ long net_if_set_flags(uint32_t index, uint32_t flags);
 uint32_t net_dns_servers(struct noxs_net_address *out, uint32_t max);
 
 /* ---- procnet.c: /proc/net, /etc/resolv.conf and /etc/hosts; tree.c calls it ---- */
+
+/* ---- tcp.c: for process.c, signal.c ---- */
+/* The program ends: its connections are closed as an exit closes them, and what was sent may
+ * arrive, for wait_ns at most. Nothing can be done with sockets after it. */
+void net_goodbye(uint64_t wait_ns);
 
 #endif

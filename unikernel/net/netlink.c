@@ -201,6 +201,7 @@ static void queue_answer(struct netlink_sock *n, struct nl_answer *a)
 {
 	if (a->failed)
 		n->s.error = ENOBUFS;
+	a->last = NULL;
 	while (a->first) {
 		struct nl_datagram *d = a->first;
 
@@ -229,6 +230,7 @@ static void serve(struct netlink_sock *n, const struct nlmsghdr *request)
 
 	if (request->nlmsg_flags & NLM_F_REQUEST && request->nlmsg_type >= NLMSG_MIN_TYPE)
 		r = rtnetlink_request(request, &a);
+	queue_answer(n, &a); /* an ACK comes by itself */
 	if (r != -EINTR && (r || request->nlmsg_flags & NLM_F_ACK))
 		acknowledge(&a, r, option(n, NETLINK_CAP_ACK));
 	queue_answer(n, &a);

@@ -157,10 +157,10 @@ static size_t make_pnp(char *buf, size_t size)
 void net_proc_fill(struct uk_node *dir)
 {
 	static const struct uk_text texts[] = {
-		{"dev", make_dev},
-		{"route", make_route},
-		{"if_inet6", make_if_inet6},
-		{"pnp", make_pnp},
+		{"dev", make_dev},          {"route", make_route},      {"if_inet6", make_if_inet6},
+		{"pnp", make_pnp},          {"tcp", net_proc_sockets},  {"tcp6", net_proc_sockets},
+		{"udp", net_proc_sockets},  {"udp6", net_proc_sockets}, {"raw", net_proc_sockets},
+		{"raw6", net_proc_sockets},
 	};
 
 	dir->dir.fill = NULL;
@@ -179,6 +179,11 @@ static size_t make_socket_memory(char *buf, size_t size)
 	return (size_t)uk_snprintf(buf, size, "212992\n");
 }
 
+static size_t make_socket_max(char *buf, size_t size)
+{
+	return (size_t)uk_snprintf(buf, size, "4194304\n"); /* sockopt.c */
+}
+
 static size_t make_port_range(char *buf, size_t size)
 {
 	return (size_t)uk_snprintf(buf, size, "49152\t65535\n"); /* RFC 6335, section 6 */
@@ -192,9 +197,9 @@ static size_t make_zero(char *buf, size_t size)
 void net_sysctl_fill(struct uk_node *dir)
 {
 	static const struct uk_text core[] = {
-		{"somaxconn", make_somaxconn},    {"rmem_default", make_socket_memory},
-		{"rmem_max", make_socket_memory}, {"wmem_default", make_socket_memory},
-		{"wmem_max", make_socket_memory},
+		{"somaxconn", make_somaxconn}, {"rmem_default", make_socket_memory},
+		{"rmem_max", make_socket_max}, {"wmem_default", make_socket_memory},
+		{"wmem_max", make_socket_max},
 	};
 	static const struct uk_text ipv4[] = {{"ip_local_port_range", make_port_range},
 					      {"ip_forward", make_zero}};

@@ -139,8 +139,8 @@ long sock_address_in(struct sock_address *at, uint64_t user, uint64_t bytes);
 /* One message, as the program's sendmsg or recvmsg has it, with all waiting. */
 long sock_send(struct sock *s, struct sock_msg *m, bool nonblock);
 long sock_receive(struct sock *s, struct sock_msg *m, bool nonblock);
-/* What a file's bytes go to a socket by: n bytes of the kernel's memory. Count or -errno. */
-long uk_sock_send_kernel(struct uk_file *f, const void *data, size_t n, bool more);
+/* struct uk_file_ops: send */
+long sock_send_kernel(struct uk_file *f, const void *data, size_t n, bool more);
 bool sock_put_cmsg(struct sock_msg *m, int level, int type, const void *data, uint32_t bytes);
 /* The control message after c (NULL: the first) of one that is sent, or NULL: no more. Those that
  * are there were checked. */

@@ -5,8 +5,8 @@
  */
 #include <linux/net.h>
 
-#include "net.h"
 #include "sock.h"
+#include "net.h"
 
 #define FAMILIES     46 /* AF_MAX: numbers from here on are none */
 #define TYPES        11 /* SOCK_MAX */
@@ -141,6 +141,12 @@ static long file_iov(struct uk_file *f, bool write, const struct iovec *iov, siz
 	return file_vector(f, write, iov, n, flags);
 }
 
+static long file_send(struct uk_file *f, const void *data, size_t n, bool more)
+{
+	service();
+	return sock_send_kernel(f, data, n, more);
+}
+
 static long file_stat(struct uk_file *f, struct statx *st)
 {
 	st->stx_mode = S_IFSOCK | 0777;
@@ -170,6 +176,7 @@ const struct uk_file_ops uk_sock_ops = {
 	.read = file_read,
 	.write = file_write,
 	.vector = file_iov,
+	.send = file_send,
 	.stat = file_stat,
 	.ioctl = file_ioctl,
 	.poll = file_poll,
@@ -407,7 +414,7 @@ static long do_accept(uint64_t fd, uint64_t user, uint64_t user_bytes, uint32_t 
 	struct uk_file *f;
 	long new_fd, r = 0;
 
-	if (flags & ~TYPE_FLAGS)
+	if (uk_fd_io(fd) && flags & ~TYPE_FLAGS)
 		return -EINVAL;
 	s = sock_of(fd, &r);
 	if (!s)

@@ -160,7 +160,7 @@ long sock_receive(struct sock *s, struct sock_msg *m, bool nonblock)
 	}
 }
 
-long uk_sock_send_kernel(struct uk_file *f, const void *data, size_t n, bool more)
+long sock_send_kernel(struct uk_file *f, const void *data, size_t n, bool more)
 {
 	struct iovec iov = {(void *)data, n};
 	struct sock_msg m = {

@@ -25,7 +25,8 @@ static uint64_t next_look_ns; /* at the timers */
 
 /* ---- to the wire ---- */
 
-static err_t send_pieces(struct net_dev *dev, struct pbuf *p)
+static err_t send_pieces(struct net_dev *dev, const struct noxs_net_vnet *vnet,
+			 const struct pbuf *p)
 {
 	struct net_piece piece[NET_FRAME_PIECES];
 	uint32_t n = 0;
@@ -39,21 +40,25 @@ static err_t send_pieces(struct net_dev *dev, struct pbuf *p)
 	}
 	if (net_packet_sockets)
 		net_packet_output(dev, piece, n);
-	return net_send(dev, NULL, piece, n) ? ERR_MEM : ERR_OK;
+	return net_send(dev, vnet, piece, n) ? ERR_MEM : ERR_OK;
 }
 
 static err_t link_output(struct netif *netif, struct pbuf *p)
 {
-	struct net_dev *dev = ((struct net_iface *)netif)->dev;
-	err_t err = send_pieces(dev, p);
+	struct net_iface *iface = (struct net_iface *)netif;
+	struct noxs_net_vnet header, *vnet = NULL;
+	err_t err;
 
+	if (iface->dev->segments && net_offload_send(iface, p, &header))
+		vnet = &header;
+	err = send_pieces(iface->dev, vnet, p);
 	if (err == ERR_BUF) {
 		/* Many small writes: into one piece. */
 		struct pbuf *whole = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
 
 		if (!whole)
 			return ERR_MEM;
-		err = send_pieces(dev, whole);
+		err = send_pieces(iface->dev, vnet, whole);
 		pbuf_free(whole);
 	}
 	net_traffic = true;
@@ -183,6 +188,7 @@ static struct net_iface *iface_new(struct net_dev *dev)
 	}
 	/* Its index is the device's id + 2, whatever order they come in. */
 	iface->netif.num = (u8_t)(dev->id + 1);
+	net_offload_start(iface);
 	return iface;
 }
 
@@ -226,6 +232,8 @@ static bool serve_device(struct net_iface *iface)
 		input(iface, &frame);
 		n++;
 	}
+	if (n)
+		net_offload_mtu(iface);
 	if (!net_buffers_back(iface->dev))
 		return n;
 	send_again();
@@ -245,7 +253,12 @@ bool uk_net_service(void)
 			done |= serve_device(net_ifaces[i]);
 	for (struct netif *netif = netif_list; netif; netif = netif->next)
 		if (netif->loop_first) {
+			/* From ourselves: nothing was lost on the way. */
+			const u16_t flags = netif->chksum_flags;
+
+			netif->chksum_flags = 0;
 			netif_poll(netif);
+			netif->chksum_flags = flags;
 			done = true;
 		}
 	net_traffic |= done;

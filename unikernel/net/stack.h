@@ -3,6 +3,7 @@
  * stack.h: what driver.c, stack.c, interface.c and timers.c share.
  *
  *   stack.c      lwIP's start, frames from and to the driver, uk_net_service
+ *   offload.c    devices that take large segments without checksums
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
  *   timers.c     lwIP's timers, as far as there is something that they are for
  */
@@ -29,6 +30,7 @@ struct net_iface {
 	struct noxs_net_config config;    /* as last read */
 	struct noxs_net_address gateway6; /* static */
 	bool has_gateway6, dhcp;
+	uint16_t mtu, mtu6; /* netif's own say nothing where the device takes segments */
 };
 
 extern struct net_iface *net_ifaces[NOXS_NET_MAX]; /* by row of uk_net_dev; NULL: none yet */
@@ -42,10 +44,16 @@ bool net_driver_renew(struct net_dev *dev);
 bool net_buffers_short(const struct net_dev *dev);
 /* Takes back what was sent. True: net_send had failed for want of buffers, and there are. */
 bool net_buffers_back(struct net_dev *dev);
-/* Is something in RX? */
-bool net_driver_news(const struct net_dev *dev);
+
+/* ---- offload.c ---- */
+void net_offload_start(struct net_iface *iface);
+/* netif's MTU may have been set, by us or by a router. */
+void net_offload_mtu(struct net_iface *iface);
+/* The header of a frame to dev->segments. False: it is complete as it is. */
+bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_vnet *vnet);
 
 /* ---- interface.c ---- */
+struct net_iface *net_iface_of(const struct netif *netif); /* NULL: the loopback */
 /* The interface as noxs_net_config has it. Called again when that has changed. */
 void net_iface_start(struct net_iface *iface);
 void net_iface_look(struct net_iface *iface);

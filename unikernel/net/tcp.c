@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tcp.c: SOCK_STREAM: how connections are made and ended. tcp(7), RFC 9293; what a call says in
- * which state: Linux, net/ipv4/tcp.c and af_inet.c.
+ * tcp.c: SOCK_STREAM: how connections are made and ended; those that come are tcplisten.c's.
+ * tcp(7), RFC 9293; what a call says in which state: Linux, net/ipv4/tcp.c and af_inet.c.
  *
  * A bound socket has no pcb: its port is in inet.c's table. One is made to connect or listen,
  * with address and port put into it. What lwIP is asked to look at twice (tcp_bind's walk
@@ -14,7 +14,7 @@
 static const struct sock_ops tcp_ops;
 static void died(void *arg, err_t error);
 
-static struct tcp_sock *tcp_new_sock(uint16_t family)
+struct tcp_sock *tcp_sock_new(uint16_t family)
 {
 	struct tcp_sock *t = uk_alloc(sizeof(*t));
 
@@ -28,7 +28,7 @@ static struct tcp_sock *tcp_new_sock(uint16_t family)
 	return t;
 }
 
-static void hold(struct tcp_sock *t, struct tcp_pcb *pcb)
+void tcp_hold(struct tcp_sock *t, struct tcp_pcb *pcb)
 {
 	t->pcb = pcb;
 	tcp_arg(pcb, t);
@@ -219,7 +219,7 @@ static long start_connect(struct tcp_sock *t, const ip_addr_t *ip, uint16_t port
 		tcp_abort(pcb);
 		return -EADDRNOTAVAIL;
 	}
-	hold(t, pcb);
+	tcp_hold(t, pcb);
 	icmp_listen();
 	e = tcp_connect(pcb, ip, port, connected);
 	if (e != ERR_OK) {
@@ -270,136 +270,6 @@ static long tcp_sock_connect(struct sock *s, const struct sock_address *to)
 	return r;
 }
 
-/* ---- listen, accept ---- */
-
-static void unlink_accept(struct tcp_sock *t)
-{
-	struct tcp_sock *from = t->accept_from;
-
-	*t->accept_link = t->accept_next;
-	if (t->accept_next)
-		t->accept_next->accept_link = t->accept_link;
-	else
-		from->accept_last = t->accept_link;
-	from->naccept--;
-	t->accept_from = NULL;
-}
-
-/* A handshake came to its end. */
-static err_t came_in(void *arg, struct tcp_pcb *pcb, err_t error)
-{
-	struct tcp_sock *l = arg, *t;
-	ip_addr_t local;
-
-	if (error != ERR_OK || !pcb)
-		return ERR_VAL;
-	t = l ? tcp_new_sock(l->i.s.family) : NULL;
-	if (!t) {
-		tcp_abort(pcb);
-		return ERR_ABRT;
-	}
-	tcp_options_inherit(t, l);
-	t->told = TCP_CONNECTED;
-	t->was_connected = true;
-	local = pcb->local_ip;
-	inet_share_port(&t->i, &local, pcb->local_port);
-	t->i.remote = pcb->remote_ip;
-	t->i.remote_port = pcb->remote_port;
-	hold(t, pcb);
-	t->accept_from = l;
-	t->accept_link = l->accept_last;
-	*l->accept_last = t;
-	l->accept_last = &t->accept_next;
-	l->naccept++;
-	sock_ready(&l->i.s, SOCK_IN);
-	return ERR_OK;
-}
-
-#if LWIP_TCP_PCB_NUM_EXT_ARGS
-/* A SYN that there is no room for is dropped: the peer sends it again (listen(2)). */
-static err_t syn_came(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
-{
-	struct tcp_sock *l = lpcb->callback_arg;
-
-	return l && l->naccept > l->backlog ? ERR_MEM : ERR_OK;
-}
-
-static const struct tcp_ext_arg_callbacks syn_callbacks = {.passive_open = syn_came};
-#endif
-
-static void stop_listening(struct tcp_sock *t)
-{
-	if (!t->listener)
-		return;
-	while (t->accept_first) {
-		struct sock *s = &t->accept_first->i.s;
-
-		unlink_accept(t->accept_first);
-		tcp_of(s)->i.s.linger_s = 0; /* never accepted: a reset, as on Linux */
-		s->ops->close(s);
-	}
-	t->listener->callback_arg = NULL;
-	tcp_close((struct tcp_pcb *)t->listener);
-	t->listener = NULL;
-	t->i.s.listening = false;
-}
-
-static long tcp_sock_listen(struct sock *s, int backlog)
-{
-	struct tcp_sock *t = tcp_of(s);
-	struct inet_sock *i = &t->i;
-	struct tcp_pcb *pcb, *lpcb;
-	ip_addr_t any = i->local;
-	long r = 0;
-
-	if (t->told != TCP_UNCONNECTED || t->dead)
-		return -EINVAL;
-	t->backlog = (uint32_t)backlog;
-	if (s->listening)
-		return 0;
-	s->listening = true;
-	if (!i->local_port)
-		r = inet_take_port(i, &any, 0);
-	else if (inet_port_conflicts(i, &i->local, i->local_port))
-		r = -EADDRINUSE;
-	pcb = r ? NULL : tcp_new_ip_type(IP_GET_TYPE(&i->local));
-	if (!pcb) {
-		s->listening = false;
-		return r ? r : -ENOBUFS;
-	}
-	pcb->local_ip = i->local;
-	pcb->local_port = i->local_port;
-	pcb->netif_idx = (uint8_t)s->bound_if;
-	lpcb = tcp_listen_with_backlog(pcb, 255);
-	if (!lpcb) {
-		tcp_abort(pcb);
-		s->listening = false;
-		return -ENOBUFS;
-	}
-	tcp_arg(lpcb, t);
-	tcp_accept(lpcb, came_in);
-#if LWIP_TCP_PCB_NUM_EXT_ARGS
-	tcp_ext_arg_set_callbacks(lpcb, 0, &syn_callbacks);
-#endif
-	t->listener = (struct tcp_pcb_listen *)lpcb;
-	tcp_sock_tuned(s);
-	return 0;
-}
-
-static long tcp_sock_accept(struct sock *s, struct sock **new, struct sock_address *from)
-{
-	struct tcp_sock *l = tcp_of(s), *t = l->accept_first;
-
-	if (!s->listening)
-		return -EINVAL;
-	if (!t)
-		return -EAGAIN;
-	unlink_accept(t);
-	inet_format(&t->i, &t->i.remote, t->i.remote_port, from);
-	*new = &t->i.s;
-	return 0;
-}
-
 /* ---- the end ---- */
 
 static long tcp_sock_shutdown(struct sock *s, int how)
@@ -408,7 +278,7 @@ static long tcp_sock_shutdown(struct sock *s, int how)
 
 	if (s->listening) {
 		if (how != SHUT_WR)
-			stop_listening(t);
+			tcp_stop_listening(t);
 		sock_changed(s);
 		return 0;
 	}
@@ -453,9 +323,8 @@ static void tcp_sock_close(struct sock *s)
 	struct tcp_sock *t = tcp_of(s);
 	struct tcp_pcb *pcb;
 
-	stop_listening(t);
-	if (t->accept_from)
-		unlink_accept(t);
+	tcp_stop_listening(t);
+	tcp_leave_queue(t);
 	/* Data that nobody read, or no time to linger: a reset (RFC 2525, 2.17). */
 	if (t->queued || !s->linger_s) {
 		abort_pcb(t);
@@ -491,17 +360,45 @@ static const struct sock_ops tcp_ops = {
 
 long tcp_socket(uint16_t family, struct sock **s)
 {
-	struct tcp_sock *t = tcp_new_sock(family);
+	struct tcp_sock *t = tcp_sock_new(family);
 
 	if (!t)
 		return -ENOMEM;
-#if LWIP_TCP_PCB_NUM_EXT_ARGS
-	static bool has_id;
-
-	if (!has_id)
-		tcp_ext_arg_alloc_id(); /* the first and only: 0 */
-	has_id = true;
-#endif
 	*s = &t->i.s;
 	return 0;
+}
+
+/* ---- the program's end ---- */
+
+/* Is there something that a peer does not have yet? */
+static bool unfinished(void)
+{
+	for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		if (pcb->unsent || pcb->unacked || pcb->flags & TF_CLOSEPEND)
+			return true;
+	return false;
+}
+
+void net_goodbye(uint64_t wait_ns)
+{
+	uint64_t deadline = 0;
+
+	if (!uk_net_live)
+		return;
+	for (uint32_t fd = 0; fd < uk_fds.size; fd++) {
+		struct uk_file *f = uk_fds.file[fd];
+		struct sock *s = f && f->ops == &uk_sock_ops ? f->sock : NULL;
+
+		if (!s || s->ops != &tcp_ops)
+			continue;
+		f->sock = NULL;
+		s->file = NULL;
+		/* Who exits does not linger on Linux. */
+		if (s->linger_s > 0)
+			s->linger_s = -1;
+		tcp_sock_close(s);
+	}
+	while (wait_ns && (unfinished() || udp_unresolved()) && !sock_wait(wait_ns, &deadline))
+		;
+	net_flush();
 }

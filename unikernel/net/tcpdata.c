@@ -10,6 +10,7 @@
 #include "tcpsock.h"
 
 #define BOUNCE_BYTES 32768u /* from the program's memory to lwIP's goes through one of these */
+#define PUSH_BYTES   65536u /* of a large send, the peer gets so much while the rest is copied */
 
 /* ---- receiving ---- */
 
@@ -179,6 +180,13 @@ err_t tcp_looked_at(void *arg, struct tcp_pcb *pcb)
 	return ERR_OK;
 }
 
+static bool much_unsent(const struct tcp_pcb *pcb)
+{
+	uint32_t window = uk_min(pcb->snd_wnd, pcb->cwnd);
+
+	return pcb->snd_lbb - pcb->snd_nxt >= PUSH_BYTES && pcb->snd_nxt - pcb->lastack < window;
+}
+
 /* As much of the message as there is room for: count, -EAGAIN, -EFAULT, -ENOBUFS. */
 static long put(struct tcp_sock *t, const struct sock_msg *m)
 {
@@ -212,18 +220,24 @@ static long put(struct tcp_sock *t, const struct sock_msg *m)
 			break;
 		}
 		at += n;
+		if (at < m->bytes && much_unsent(t->pcb))
+			tcp_output(t->pcb);
 	}
 	return at > m->done ? (long)(at - m->done) : r;
 }
 
-/* Is what waits in the buffer to go now? With MSG_MORE or TCP_CORK only whole segments; the
- * rest goes when lwIP's timer comes by, as Linux's does after 200 ms. */
-static void push(struct tcp_sock *t, const struct sock_msg *m)
+/*
+ * Is what waits in the buffer to go now? With MSG_MORE or TCP_CORK only whole segments, and of
+ * a sendfile that goes on only much; the rest goes when lwIP's timer comes by, as Linux's does
+ * after 200 ms.
+ */
+static bool is_time(const struct tcp_sock *t, const struct sock_msg *m)
 {
-	bool hold = m->flags & MSG_MORE || t->cork;
-
-	if (!hold || (t->pcb->unsent && t->pcb->unsent->len >= t->pcb->mss / 2))
-		tcp_output(t->pcb);
+	if (!(m->flags & MSG_MORE) && !t->cork)
+		return true;
+	if (m->kernel)
+		return much_unsent(t->pcb);
+	return t->pcb->unsent && t->pcb->unsent->len >= t->pcb->mss / 2;
 }
 
 long tcp_sock_send(struct sock *s, struct sock_msg *m)
@@ -245,10 +259,10 @@ long tcp_sock_send(struct sock *s, struct sock_msg *m)
 		return -EAGAIN;
 	t->wants_room = false;
 	r = put(t, m);
-	if (r > 0)
-		push(t, m);
 	if (r == -EAGAIN || (r > 0 && m->done + (size_t)r < m->bytes))
 		t->wants_room = true;
+	if (t->wants_room || (r > 0 && is_time(t, m)))
+		tcp_output(t->pcb);
 	return r;
 }
 

@@ -22,7 +22,6 @@ struct tcp_sock {
 	bool was_connected; /* the handshake came to its end */
 	bool got_fin;       /* the peer's: when queue is empty, it is the end */
 	bool dead;          /* the connection is over, both ways */
-	bool timed_out;     /* tcp_abort was our doing, for TCP_USER_TIMEOUT */
 
 	/* Received, not read: pbufs of which the first is read up to taken. */
 	struct pbuf *first, *last;
@@ -53,12 +52,20 @@ static inline struct tcp_sock *tcp_of(struct sock *s)
 }
 
 /* ---- tcp.c ---- */
+struct tcp_sock *tcp_sock_new(uint16_t family);         /* without a pcb; NULL: no memory */
+void tcp_hold(struct tcp_sock *t, struct tcp_pcb *pcb); /* the pcb is t's */
 /* The pcb is lwIP's from now on: no callback comes to us any more. */
 void tcp_let_go(struct tcp_sock *t);
 static inline bool tcp_is_connected(const struct tcp_sock *t)
 {
 	return t->pcb && t->pcb->state >= ESTABLISHED;
 }
+
+/* ---- tcplisten.c ---- */
+long tcp_sock_listen(struct sock *s, int backlog);
+long tcp_sock_accept(struct sock *s, struct sock **new, struct sock_address *from);
+void tcp_stop_listening(struct tcp_sock *t);
+void tcp_leave_queue(struct tcp_sock *t); /* of a listener, where t waits in one */
 
 /* ---- tcpdata.c ---- */
 long tcp_sock_send(struct sock *s, struct sock_msg *m);

@@ -17,12 +17,13 @@
 
 #include "stack.h"
 
-#define MS       1000000ull
-#define NEVER    UINT64_MAX
-#define AGING_MS 310000ull /* ARP_MAXAGE is 300 s: after that nothing is left to age */
+#define MS           1000000ull
+#define NEVER        UINT64_MAX
+#define IDLE_POLL_MS 10000u    /* with nothing under way, tcp_poll is for what hardly happens */
+#define AGING_MS     310000ull /* ARP_MAXAGE is 300 s: after that nothing is left to age */
 /* TIME_WAIT protects against segments of the old connection, and costs every new one a look at
- * all that there are. Linux bounds them, too (tcp_max_tw_buckets). */
-#define TIME_WAITS 512u
+ * all that there are, 50 ns each. Linux bounds them, too (tcp_max_tw_buckets). */
+#define TIME_WAITS 128u
 
 bool net_traffic;
 static uint64_t traffic_ns; /* the last */
@@ -89,8 +90,8 @@ static uint64_t pcb_in(const struct tcp_pcb *pcb)
 		return TCP_TMR_INTERVAL;
 	if (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT)
 		ms = 1000; /* FIN_WAIT_2 and others end after a while */
-	if (pcb->poll && pcb->pollinterval)
-		ms = uk_min(ms, (uint64_t)pcb->pollinterval * TCP_SLOW_INTERVAL);
+	if (pcb->poll)
+		ms = uk_min(ms, (uint64_t)IDLE_POLL_MS);
 	if (ip_get_option(pcb, SOF_KEEPALIVE))
 		ms = uk_min(ms, keepalive_in(pcb));
 	return ms;

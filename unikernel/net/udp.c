@@ -4,6 +4,7 @@
 
 #include "inet.h"
 
+#include "lwip/etharp.h"
 #include "lwip/udp.h"
 
 struct udp_sock {
@@ -109,7 +110,9 @@ static long udp_sock_bind(struct sock *s, const struct sock_address *at)
 	return 0;
 }
 
-static void disconnect(struct udp_sock *u)
+/* Its peer, and what came with it; the port, too, where nobody chose it, but not for another
+ * peer's sake. */
+static void disconnect(struct udp_sock *u, bool port_too)
 {
 	struct inet_sock *i = &u->d.i;
 
@@ -117,6 +120,10 @@ static void disconnect(struct udp_sock *u)
 	i->remote_port = 0;
 	ip_addr_set_any(i->s.family == AF_INET6, &i->remote);
 	udp_disconnect(u->pcb);
+	if (port_too && !i->fixed_port) {
+		inet_free_port(i);
+		i->local_port = u->pcb->local_port = 0;
+	}
 	if (!i->fixed_address) {
 		memset(&i->local, 0, sizeof(i->local));
 		IP_SET_TYPE(&i->local, inet_type(i));
@@ -138,8 +145,8 @@ static long udp_sock_connect(struct sock *s, const struct sock_address *to)
 	if (to->bytes < sizeof(to->family))
 		return -EINVAL;
 	if (to->family == AF_UNSPEC) {
-		if (i->local_port)
-			disconnect(u);
+		if (u->d.connected)
+			disconnect(u, true);
 		return 0;
 	}
 	r = inet_parse(i, to, &ip, &port);
@@ -147,7 +154,7 @@ static long udp_sock_connect(struct sock *s, const struct sock_address *to)
 		return r;
 	inet_loopback_if_any(&ip);
 	if (u->d.connected)
-		disconnect(u);
+		disconnect(u, false);
 	r = inet_check_peer(i, &ip, &source);
 	if (r)
 		return r;
@@ -167,6 +174,38 @@ static long udp_sock_connect(struct sock *s, const struct sock_address *to)
 	i->remote_port = port;
 	u->d.connected = true;
 	return 0;
+}
+
+static struct {
+	struct netif *netif; /* NULL: nothing was sent, or it went */
+	ip4_addr_t hop;
+} last_sent;
+
+/* Remembers the next hop of a datagram to elsewhere. */
+static void sent_to(const struct dgram_target *t)
+{
+	const ip4_addr_t *to = ip_2_ip4(&t->to);
+
+	if (!IP_IS_V4(&t->to) || ip_addr_ismulticast(&t->to) ||
+	    ip_addr_isbroadcast(&t->to, t->netif) || !(t->netif->flags & NETIF_FLAG_ETHARP))
+		return;
+	last_sent.netif = t->netif;
+	last_sent.hop = ip4_addr_netcmp(to, netif_ip4_addr(t->netif), netif_ip4_netmask(t->netif))
+				? *to
+				: *netif_ip4_gw(t->netif);
+}
+
+bool udp_unresolved(void)
+{
+	struct eth_addr *mac;
+	const ip4_addr_t *ip;
+
+	if (!last_sent.netif || ip4_addr_cmp(&last_sent.hop, netif_ip4_addr(last_sent.netif)))
+		return false;
+	if (etharp_find_addr(last_sent.netif, &last_sent.hop, &mac, &ip) < 0)
+		return true;
+	last_sent.netif = NULL;
+	return false;
 }
 
 static long udp_sock_send(struct sock *s, struct sock_msg *m)
@@ -199,6 +238,7 @@ static long udp_sock_send(struct sock *s, struct sock_msg *m)
 		u->pcb->ttl = u->pcb->mcast_ttl = (uint8_t)t.ttl;
 	if (t.tos >= 0)
 		u->pcb->tos = (uint8_t)t.tos;
+	sent_to(&t);
 	e = udp_sendto_if_src(u->pcb, p, &t.to, t.port, t.netif, &t.source);
 	pbuf_free(p);
 	if (t.ttl >= 0 || t.tos >= 0)

@@ -65,8 +65,10 @@ long unix_socket(uint16_t type, uint16_t protocol, struct sock **s)
 	if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
 		return -ESOCKTNOSUPPORT;
 	u = unix_new(type);
+	if (!u)
+		return -ENOMEM;
 	*s = &u->s;
-	return u ? 0 : -ENOMEM;
+	return 0;
 }
 
 static void set_peer(struct unix_sock *u, struct unix_sock *peer)

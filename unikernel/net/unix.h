@@ -55,12 +55,6 @@ static inline bool unix_is_connection(const struct unix_sock *u)
 	return u->s.type != SOCK_DGRAM;
 }
 
-/* unix(7) calls a socket writable while a quarter of its buffer is in use at most. */
-static inline bool unix_writable(const struct unix_sock *u)
-{
-	return u->state != UNIX_LISTENING && u->sent_bytes <= u->s.send_bytes / 4;
-}
-
 /* ---- unix.c ---- */
 void unix_ref(struct unix_sock *u);
 void unix_unref(struct unix_sock *u);
@@ -77,7 +71,9 @@ void unix_tell_peers(struct unix_sock *u);
 /* ---- unixmsg.c ---- */
 long unix_send(struct sock *s, struct sock_msg *m);
 long unix_receive(struct sock *s, struct sock_msg *m);
-void unix_drop_all(struct unix_sock *u);         /* what it has received */
+void unix_drop_all(struct unix_sock *u); /* what it has received */
+/* Is there room to send? As Linux has it, while a quarter of the buffer is in use at most. */
+bool unix_writable(const struct unix_sock *u);
 uint32_t unix_unread(const struct unix_sock *u); /* bytes: FIONREAD */
 /* A datagram from u to other waits for others to be read. */
 bool unix_queue_full(const struct unix_sock *u, const struct unix_sock *other);

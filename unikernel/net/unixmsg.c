@@ -27,6 +27,24 @@ enum { SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 }; /* cmsg(3) */
 
 /* ---- messages ---- */
 
+static size_t under_way; /* bytes of all messages that there are */
+
+/*
+ * The VM's memory is the program's, too: once messages take much of what is left, a socket has
+ * room for little. Without a message under way it has always some, so that all goes on.
+ */
+static uint32_t buffer_of(const struct unix_sock *u)
+{
+	bool scarce = under_way > uk_pages_left() * NOXS_PAGE / 2;
+
+	return scarce ? uk_min(u->s.send_bytes, (uint32_t)NOXS_PAGE) : u->s.send_bytes;
+}
+
+bool unix_writable(const struct unix_sock *u)
+{
+	return u->state != UNIX_LISTENING && u->sent_bytes <= buffer_of(u) / 4;
+}
+
 static uint32_t cost_of(const struct unix_msg *msg)
 {
 	return msg->bytes + MESSAGE_COST;
@@ -58,6 +76,7 @@ static void msg_free(struct unix_msg *msg)
 		uk_list_remove(&m->link);
 		put_files(m);
 		m->from->sent_bytes -= cost_of(m);
+		under_way -= cost_of(m);
 		if (unix_writable(m->from))
 			uk_file_ready(m->from->s.file, SOCK_OUT);
 		unix_unref(m->from);
@@ -180,7 +199,8 @@ static long control_in(struct unix_control *c, const struct sock_msg *m)
 static long msg_new(struct unix_sock *u, const struct sock_msg *m, size_t off, uint32_t bytes,
 		    const struct unix_control *c, uint32_t nfiles, struct unix_msg **out)
 {
-	struct unix_msg *msg = uk_alloc(sizeof(*msg) + bytes);
+	bool room = uk_pages_left() > UK_FRAMES_RESERVE + bytes / NOXS_PAGE;
+	struct unix_msg *msg = room ? uk_alloc(sizeof(*msg) + bytes) : NULL;
 	struct uk_file **files = nfiles ? uk_alloc(nfiles * sizeof(*files)) : NULL;
 
 	if (!msg || (nfiles && !files)) {
@@ -204,6 +224,7 @@ static long msg_new(struct unix_sock *u, const struct sock_msg *m, size_t off, u
 	msg->from = u;
 	unix_ref(u);
 	u->sent_bytes += cost_of(msg);
+	under_way += cost_of(msg);
 	*out = msg;
 	return 0;
 }
@@ -226,11 +247,12 @@ static long send_stream(struct unix_sock *u, struct sock_msg *m, const struct un
 	if (u->send_shut)
 		return -EPIPE;
 	while (at < m->bytes) {
-		uint32_t bytes = (uint32_t)uk_min(m->bytes - at, PIECE_BYTES);
+		uint32_t buffer = buffer_of(u), bytes;
 		struct unix_msg *msg;
 		long r = -EAGAIN;
 
-		if (u->sent_bytes < u->s.send_bytes)
+		bytes = (uint32_t)uk_min(m->bytes - at, uk_min(buffer, PIECE_BYTES));
+		if (u->sent_bytes < buffer)
 			r = msg_new(u, m, at, bytes, c, at ? 0 : c->nfiles, &msg);
 		if (r)
 			return at > start ? (long)(at - start) : r;
@@ -263,15 +285,21 @@ static long send_datagram(struct unix_sock *u, struct sock_msg *m, const struct 
 	struct unix_msg *msg;
 	long r;
 
+	r = u->s.type == SOCK_SEQPACKET ? sock_take_error(&u->s) : 0;
+	if (r)
+		return r;
 	if (u->s.type == SOCK_SEQPACKET && u->state != UNIX_CONNECTED)
 		return -ENOTCONN;
 	if (!m->name.bytes && !u->peer)
 		return -ENOTCONN;
 	if (m->bytes > u->s.send_bytes - uk_min(u->s.send_bytes, 32u))
 		return -EMSGSIZE;
+	r = sock_take_error(&u->s);
+	if (r)
+		return r;
 	if (u->send_shut)
 		return -EPIPE;
-	if (u->sent_bytes >= u->s.send_bytes)
+	if (u->sent_bytes >= buffer_of(u))
 		return -EAGAIN;
 	r = datagram_to(u, m, &other);
 	if (r)

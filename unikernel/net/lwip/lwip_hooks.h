@@ -3,9 +3,11 @@
 #ifndef LWIP_HOOKS_H
 #define LWIP_HOOKS_H
 
+#include "lwip/err.h"
 #include "lwip/ip_addr.h"
 
 struct netif;
+struct tcp_pcb;
 
 /* isn.c: RFC 6528, nobody can guess a connection's first sequence number. */
 u32_t net_tcp_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
@@ -17,5 +19,9 @@ const ip6_addr_t *net_nd6_gateway(struct netif *netif, const ip6_addr_t *dest);
 struct netif *net_ip6_route(const ip6_addr_t *src, const ip6_addr_t *dest);
 #define LWIP_HOOK_ND6_GET_GW net_nd6_gateway
 #define LWIP_HOOK_IP6_ROUTE  net_ip6_route
+
+/* offload.c: large segments. */
+err_t net_offload_tcp_input(struct tcp_pcb *pcb);
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) net_offload_tcp_input(pcb)
 
 #endif

@@ -69,6 +69,7 @@
 #define LWIP_ND6_RDNSS_MAX_DNS_SERVERS 3
 #define MEMP_NUM_ND6_QUEUE             64
 #define LWIP_ICMP6_DATASIZE            0 /* as much as fits */
+#define LWIP_ICMP6_HL                  64
 
 /* ---- raw, UDP ---- */
 #define LWIP_RAW         1
@@ -78,7 +79,7 @@
 /* ---- TCP ---- */
 /* The largest segment that lwIP makes; what goes to an interface is bounded by its MTU. So it
  * is this on the loopback, whose MTU is larger. */
-#define TCP_MSS                        32768
+#define TCP_MSS                        32000
 #define TCP_OVERSIZE                   1460
 #define TCP_WND                        (512 * 1024)
 #define LWIP_WND_SCALE                 1
@@ -91,14 +92,15 @@
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they take a window for 16 bits */
 #define LWIP_TCP_SACK_OUT              1
 /* lwIP's own backlog counts to 255; tcp.c has one, and by this is asked when a SYN comes. */
-#define TCP_LISTEN_BACKLOG             0
-#define LWIP_TCP_PCB_NUM_EXT_ARGS      1
-#define LWIP_TCP_KEEPALIVE             1
+#define TCP_LISTEN_BACKLOG        0
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 1
+#define LWIP_TCP_KEEPALIVE        1
 /* ms. Delayed acknowledgements as Linux has them, and half as often a look at
  * retransmissions: the shortest time-out is three of those, 300 ms (Linux: 200). */
-#define TCP_TMR_INTERVAL 50
-#define TCP_MSL          30000 /* ms: TIME_WAIT is twice that, as on Linux */
-#define TCP_SYNMAXRTX    6
+#define TCP_TMR_INTERVAL                50
+#define TCP_MSL                         30000 /* ms: TIME_WAIT is twice that, as on Linux */
+#define TCP_SYNMAXRTX                   6
+#define LWIP_TCP_CALC_INITIAL_CWND(mss) ((tcpwnd_size_t)(10 * (mss))) /* RFC 6928 */
 /* Linux's ip_local_port_range; of a power of two, for lwIP starts anywhere in it. */
 #define TCP_LOCAL_PORT_RANGE_START     0x8000
 #define TCP_LOCAL_PORT_RANGE_END       0xbfff
