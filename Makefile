@@ -189,7 +189,7 @@ $(B)/mayfly-daemon: $(DAEMON_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o op
 NET_SRC  := $(wildcard monitor/net/*.c)
 NET_SRC  := $(filter-out %.bpf.c,$(NET_SRC))
 NET_BPF  := $(patsubst monitor/net/%.bpf.c,$(B)/monitor/net/%.bpf.o,$(wildcard monitor/net/*.bpf.c))
-NET_LIBS := -lxdp -lbpf -lmnl -lcap-ng
+NET_LIBS := -l:libxdp.a -l:libbpf.a -l:libelf.a -lz -lmnl -l:libcap-ng.a
 
 NET_OBJ  := $(NET_SRC:%.c=$(B)/%.o)
 

@@ -118,12 +118,21 @@ serve() {
 	*) die "there is no subject $subject" ;;
 	esac
 	server=$!
-	until client timeout 1 bash -c "</dev/tcp/10.9.$n.2/$port" 2>/dev/null; do
+	until serves "$n" "$port"; do
 		if ! kill -0 $server 2>/dev/null || [ $((tries += 1)) -gt 200 ]; then
 			die "$subject: $1 does not serve: $(tail -n 3 "$work/log")"
 		fi
 		sleep 0.02
 	done
+}
+
+# iperf3 takes whoever connects for a client, and says when it is ready for one.
+serves() { # N PORT
+	if [ "$2" -eq 5201 ]; then
+		grep -q listening "$work/log"
+	else
+		client timeout 1 bash -c "</dev/tcp/10.9.$1.2/$2" 2>/dev/null
+	fi
 }
 
 vm_address() {
@@ -224,7 +233,7 @@ measure_http() { # N SUBJECT
 
 measure_tcp() { # N SUBJECT SUFFIX
 	local way reverse
-	serve "$1" "$2" 5201 "$PROGRAMS/iperf3" -s
+	serve "$1" "$2" 5201 "$PROGRAMS/iperf3" -s --forceflush
 	for way in in out; do
 		reverse=()
 		[ $way = in ] || reverse=(-R)

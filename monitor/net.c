@@ -16,10 +16,6 @@
 
 #include "net_backend.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14; musl 1.2.3 does not know it */
-#endif
-
 #define LARGE   0x200000ull
 #define ENTRIES NOXS_NET_MAX_ENTRIES /* of our own rings */
 
@@ -35,13 +31,11 @@ static const uint32_t ring_offset[NOXS_NET_NRINGS] = {
 
 /* ---- the configuration ---- */
 
-/* Seqlock: whoever reads it while we write starts over. */
+/* Seqlock: whoever reads it while we write starts over. With the lock held. */
 static void show_config(struct net_dev *d)
 {
 	struct noxs_net_config *shown = &((struct noxs_net *)d->window)->config;
 
-	while (atomic_flag_test_and_set_explicit(&d->config_lock, memory_order_acquire))
-		;
 	d->config.seq++;
 	__atomic_store_n(&shown->seq, d->config.seq, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
@@ -49,15 +43,16 @@ static void show_config(struct net_dev *d)
 	       sizeof(*shown) - offsetof(struct noxs_net_config, flags));
 	d->config.seq++;
 	__atomic_store_n(&shown->seq, d->config.seq, __ATOMIC_RELEASE);
-	atomic_flag_clear_explicit(&d->config_lock, memory_order_release);
 	d->news = device_is_live(&d->front);
 }
 
 void net_configure(unsigned index, const struct noxs_net_config *config)
 {
 	struct net_dev *d = &net_devs[index];
-	uint32_t seq = d->config.seq;
+	uint32_t seq;
 
+	net_lock();
+	seq = d->config.seq;
 	d->config = *config;
 	d->config.seq = seq;
 	d->config.generation = ++d->generation;
@@ -65,6 +60,7 @@ void net_configure(unsigned index, const struct noxs_net_config *config)
 	if (!net_is_broken(d))
 		d->config.flags |= NOXS_NET_LINK_UP;
 	show_config(d);
+	net_unlock();
 }
 
 void net_link_up(struct net_dev *d, bool up)
@@ -191,7 +187,6 @@ static int check(const struct net_link *link, unsigned index, struct err *err)
 		.vnet = link->opened.flags & NET_OPENED_VNET,
 		.features = link->opened.flags & NET_OPENED_VNET ? NOXS_NET_SEGMENTS : 0,
 		.link = *link,
-		.config_lock = ATOMIC_FLAG_INIT,
 	};
 	return 0;
 }

@@ -75,7 +75,6 @@ struct net_dev {
 	struct device_front front;
 
 	struct noxs_net_config config; /* ours: what stands in the window is only shown */
-	atomic_flag config_lock;
 	uint64_t generation;
 
 	enum net_blocked blocked; /* what is left in TX waits for */

@@ -3,10 +3,6 @@
  * net_open_user.c: user networking: passt(1), which translates between the guest's frames and
  * sockets of the host, and needs no privilege.
  *
- * It gets one end of a socket pair and goes into the background when it listens on all ports;
- * until then we wait, for its message if it fails. It ends when the other end of the pair is
- * closed, however that happens.
- *
  * Unless the user says otherwise the guest's addresses are fixed: no DHCP, no waiting. They
  * are the same for every VM, for they mean nothing outside. The host's loopback interface is
  * not reachable for the guest.
@@ -15,30 +11,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "net_open.h"
 
-#define PASST    "passt"
-#define TRIES_MS 500  /* for a port that a VM which has just ended may still have */
-#define START_S  10   /* passt takes some 20 ms */
 #define MAX_ARGS 128  /* fixed ones, and two a port */
 #define TEXT     8192 /* what they point to */
-
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC 4u /* Linux 5.11; musl 1.2.3 does not know it */
-#endif
 
 /* As QEMU's user networking has them; RFC 4193 for IPv6. */
 static const struct user_net {
@@ -147,6 +130,13 @@ static struct noxs_net_address address(const struct user_net *n, const char *tex
 	return a;
 }
 
+/* A host without a way out: passt wants an interface, and takes its MAC, all the same. */
+static void alone(struct command *c)
+{
+	add(c, "-i", "lo");
+	add(c, "-M", "52:55:0a:00:02:02");
+}
+
 /* Nothing was said: fixed addresses, of the families that the host has. */
 static void fixed(struct noxs_net_config *config, struct command *c)
 {
@@ -176,10 +166,22 @@ static void fixed(struct noxs_net_config *config, struct command *c)
 		add(c, "-4", NULL);
 	else if (!route[0])
 		add(c, "-6", NULL);
-	if (!route[0] && !route[1]) {
-		add(c, "-i", "lo");
-		add(c, "-M", "52:55:0a:00:02:02");
-	}
+	if (!route[0] && !route[1])
+		alone(c);
+}
+
+/* The router, where none was named: the first address of the prefix, or the second. */
+static struct noxs_net_address router(const struct noxs_net_address *a)
+{
+	struct noxs_net_address r = {.family = a->family};
+	const unsigned bytes = a->family == 6 ? 16 : 4;
+
+	for (unsigned bit = 0; bit < a->prefix; bit++)
+		r.address[bit / 8] |= a->address[bit / 8] & 0x80 >> bit % 8;
+	r.address[bytes - 1] |= 1;
+	if (!memcmp(r.address, a->address, bytes))
+		r.address[bytes - 1] ^= 3;
+	return r;
 }
 
 /* As it was asked for; what is dynamic, passt's DHCP and router advertisements tell. */
@@ -198,7 +200,12 @@ static void asked(struct noxs_net_config *config, struct command *c)
 		add_address(c, "-a", a);
 		if (a->family == 4)
 			add(c, "-n", "%u", a->prefix);
+		if (!config->gateway[a->family == 6].family &&
+		    a->prefix <= (a->family == 4 ? 30 : 126))
+			config->gateway[a->family == 6] = router(a);
 	}
+	if ((had[0] || had[1]) && !default_route(false) && !default_route(true))
+		alone(c);
 	for (int v6 = 0; v6 < 2; v6++) {
 		if (!config->gateway[v6].family)
 			continue;
@@ -212,66 +219,6 @@ static void asked(struct noxs_net_config *config, struct command *c)
 
 /* ---- ports ---- */
 
-/* Could one listen there? 0 or an errno. */
-static int try_port(const struct net_port *p, int family, unsigned port)
-{
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-	const struct sockaddr *at = family == AF_INET ? (void *)&v4 : (void *)&v6;
-	const socklen_t size = family == AF_INET ? sizeof(v4) : sizeof(v6);
-	int s = socket(family, (p->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0), on = 1;
-	int errnum = 0;
-
-	if (s < 0)
-		return errno == EAFNOSUPPORT ? 0 : errno;
-	if (family == AF_INET6)
-		setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (!p->udp)
-		setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* TIME_WAIT is fine */
-	if (p->address[0])
-		inet_pton(family, p->address,
-			  family == AF_INET ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr);
-	if (bind(s, at, size) || (!p->udp && listen(s, 1)))
-		errnum = errno;
-	close(s);
-	return errnum;
-}
-
-/* passt is content with one port of a range, and says little: so they are tried first. */
-static int check_ports(const struct net_spec *spec, struct err *err)
-{
-	static const int families[] = {AF_INET, AF_INET6};
-	const struct timespec pause = {.tv_nsec = 5000000};
-	int left_ms = TRIES_MS;
-
-	for (unsigned i = 0; i < spec->nports; i++) {
-		const struct net_port *p = &spec->port[i];
-
-		for (unsigned k = 0; k < 2u * p->count; k++) {
-			const int family = families[k % 2];
-			const unsigned port = p->host + k / 2;
-			int errnum;
-
-			if (p->address[0] && !strchr(p->address, ':') != (family == AF_INET))
-				continue;
-			while ((errnum = try_port(p, family, port)) == EADDRINUSE && left_ms > 0) {
-				nanosleep(&pause, NULL);
-				left_ms -= 5;
-			}
-			if (errnum)
-				return err_set(
-					err, errnum,
-					"-p: cannot listen on the host's port %s%s%u/%s%s",
-					p->address, p->address[0] ? " " : "", port,
-					p->udp ? "udp" : "tcp",
-					errnum == EACCES
-						? " (below 1024 it takes CAP_NET_BIND_SERVICE)"
-						: "");
-		}
-	}
-	return 0;
-}
-
 /* passt's form: [ADDRESS/]FIRST[-LAST][:FIRST[-LAST]]. */
 static void add_port(struct command *c, const struct net_port *p)
 {
@@ -284,100 +231,7 @@ static void add_port(struct command *c, const struct net_port *p)
 		    p->host + p->count - 1, p->guest, p->guest + p->count - 1);
 }
 
-/* ---- passt ---- */
-
-/* What it said, but for its troubles with the system's log. */
-static void last_words(char *text)
-{
-	char *to = text;
-
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		if (!strncmp(line, "Failed to send ", 15) ||
-		    !strncmp(line, "Don't run as root", 17))
-			continue;
-		if (to > text)
-			*to++ = ';', *to++ = ' ';
-		memmove(to, line, strlen(line) + 1);
-		to += strlen(to);
-	}
-	*to = 0;
-}
-
-/* Waits until it is in the background, or has failed. */
-static int await(pid_t pid, int from, struct err *err)
-{
-	char text[1024], spare[256], shown[300];
-	struct pollfd p = {.fd = from, .events = POLLIN};
-	size_t n = 0;
-	ssize_t got;
-	int status;
-
-	/* Its end of the pipe is closed when it has gone into the background, or ended. */
-	while (poll(&p, 1, START_S * 1000) > 0) {
-		if (n < sizeof(text) - 1)
-			got = read(from, text + n, sizeof(text) - 1 - n);
-		else
-			got = read(from, spare, sizeof(spare));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		n += n < sizeof(text) - 1 ? (size_t)got : 0;
-		p.revents = 0;
-	}
-	if (!(p.revents & (POLLHUP | POLLIN))) {
-		kill(pid, SIGKILL);
-		waitpid(pid, &status, 0);
-		return err_set(err, ETIMEDOUT, "cannot have user networking: passt does not start");
-	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return err_set(err, errno, "cannot wait for passt");
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return err_set(err, ENOENT, "cannot run passt");
-	if (!status)
-		return 0;
-	text[n] = 0;
-	last_words(text);
-	return err_set(err, 0, "cannot have user networking: passt: %s%s",
-		       text[0] ? net_quote(shown, sizeof(shown), text) : "it failed",
-		       strstr(text, "namespace")
-			       ? " (it isolates itself by a user namespace: allow them, see "
-				 "user.max_user_namespaces)"
-			       : "");
-}
-
-static int start(struct command *c, int sock, struct err *err)
-{
-	extern char **environ;
-	posix_spawn_file_actions_t actions;
-	int said[2], ret;
-	pid_t pid;
-
-	if (pipe2(said, O_CLOEXEC))
-		return err_set(err, errno, "cannot make a pipe for passt");
-	/* It outlives us: no descriptor of ours, or of our caller's, is to stay open with it. */
-	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
-	c->argv[c->argc] = NULL;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-	posix_spawn_file_actions_adddup2(&actions, 0, 1);
-	posix_spawn_file_actions_adddup2(&actions, said[1], 2);
-	posix_spawn_file_actions_adddup2(&actions, sock, 3);
-	ret = posix_spawnp(&pid, PASST, &actions, NULL, c->argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(said[1]);
-	if (ret == ENOENT)
-		ret = err_set(err, 0,
-			      "--net user takes passt, which is not installed: 'apt install passt' "
-			      "(or use --net tap)");
-	else if (ret)
-		ret = err_set(err, ret, "cannot run passt");
-	else
-		ret = await(pid, said[0], err);
-	close(said[0]);
-	return ret;
-}
+/* ---- all of it ---- */
 
 /*
  * passt sends frames to MAC 0 until it has seen one of the guest's. Who connects to a port before
@@ -419,7 +273,7 @@ int net_open_user(struct net_link *link, const struct net_spec *spec, struct err
 {
 	static struct command c;
 	struct noxs_net_config *config = &link->config;
-	int pair[2], ret = check_ports(spec, err);
+	int pair[2], ret = net_passt_check_ports(spec, err);
 
 	if (ret)
 		return ret;
@@ -431,9 +285,9 @@ int net_open_user(struct net_link *link, const struct net_spec *spec, struct err
 		.version = NET_WIRE_VERSION,
 		.backend = NOXS_NET_STREAM,
 		.mtu = config->mtu ? config->mtu : NOXS_NET_MAX_MTU,
-		.ifname = PASST,
+		.ifname = "passt",
 	};
-	add(&c, PASST, NULL);
+	add(&c, "passt", NULL);
 	add(&c, "-q", NULL);
 	add(&c, "-F", "3");
 	add(&c, "--no-map-gw", NULL);
@@ -446,9 +300,10 @@ int net_open_user(struct net_link *link, const struct net_spec *spec, struct err
 		fixed(config, &c);
 	for (unsigned i = 0; i < spec->nports; i++)
 		add_port(&c, &spec->port[i]);
+	c.argv[c.argc] = NULL;
 	ret = announce(pair[0], config, err);
 	if (!ret)
-		ret = start(&c, pair[1], err);
+		ret = net_passt_start(c.argv, pair[1], err);
 	close(pair[1]);
 	link->fd[0] = pair[0];
 	if (!ret && fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK))

@@ -6,10 +6,11 @@
  * a guest whose waits are short is offered something else: this thread polls its TX rings (and
  * receives, where the kernel does not), and says so: noxs_net.awake is set, and NEED_WAKEUP is
  * gone from TX. Meanwhile the guest need not ring, and looks at its RX rings instead of waiting.
- * When nothing has moved for SPIN_NS that is taken back, the thread sleeps on the doorbells, and
- * the guest waits as before: an idle VM costs nothing.
+ * When nothing has moved for SPIN_NS, or the guest WAITs all the same, that is taken back; the
+ * thread sleeps on the doorbells, and an idle VM costs nothing.
  *
- * While the guest is in a WAIT nobody polls: then the run's thread does all there is to do.
+ * While the guest is in a WAIT its rings are left to the run's thread, which does all there is
+ * to do then.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,10 +22,16 @@
 
 #include "net_backend.h"
 
-#define SPIN_NS     100000ull  /* about an exit: then waiting has cost at most twice as much */
-#define SHORT_NS    200000ull  /* a wait that it had better spun for; half of it is waking up */
-#define SOON_NS     1000000ull /* after a doorbell the next: it has much to send */
-#define MANY        4u         /* of them in a row */
+/*
+ * About what an exit and two wake-ups take at worst: then waiting has cost at most twice as much
+ * as it needed to.
+ */
+#define SPIN_NS     200000ull
+#define SHORT_NS    (2 * SPIN_NS) /* a wait that it had better spun for: its end is waking up */
+#define SOON_NS     1000000ull    /* after a doorbell the next: it has much to send */
+#define LOOKS       20u           /* in vain, at least, before it stops */
+#define MANY        4u            /* of them in a row, */
+#define MOST        256u          /* more after each time that polling was in vain */
 #define STACK_BYTES 32768
 
 static struct {
@@ -34,11 +41,13 @@ static struct {
 	int event; /* the doorbells ring it, and so do we */
 	bool made, failed;
 	bool asleep; /* the guest is in a WAIT */
+	bool told;   /* it knows that we poll */
 	atomic_bool on, stop;
 	unsigned streak;
+	atomic_uint need; /* of streak */
 	uint64_t since_ns, rang_ns;
 	uint32_t seen[NOXS_NET_MAX][2]; /* how far TX and RX were */
-} polling = {.lock = PTHREAD_MUTEX_INITIALIZER, .event = -1};
+} polling = {.lock = PTHREAD_MUTEX_INITIALIZER, .event = -1, .need = MANY};
 
 static uint64_t now_ns(void)
 {
@@ -65,15 +74,18 @@ bool net_polls(void)
 	return polling.on;
 }
 
-/* The guest is to ring, or need not. */
-static void ask_to_ring(bool ask)
+/* Tells the guest that somebody polls, or does not. With the lock held. */
+static void tell(bool polls)
 {
+	if (polling.told == polls)
+		return;
+	polling.told = polls;
 	for (unsigned i = 0; i < net_count; i++) {
 		struct noxs_net *page = (struct noxs_net *)net_devs[i].window;
 
 		__atomic_store_n(net_devs[i].ring[NOXS_NET_TX].flags,
-				 ask ? NOXS_NET_NEED_WAKEUP : 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&page->awake, !ask, __ATOMIC_RELAXED);
+				 polls ? 0 : NOXS_NET_NEED_WAKEUP, __ATOMIC_RELAXED);
+		__atomic_store_n(&page->awake, polls, __ATOMIC_RELAXED);
 	}
 	/* It sees that it is to ring, or we see what it has written before that. */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -96,35 +108,43 @@ static bool moved(void)
 	return is;
 }
 
-/* False: the guest is in a WAIT. */
-static bool serve_once(void)
+/* While the guest is in a WAIT its rings are the other thread's. */
+static void serve_if_awake(bool polls)
 {
-	bool awake;
-
 	pthread_mutex_lock(&polling.lock);
-	awake = !polling.asleep;
-	if (awake)
+	if (!polling.asleep) {
+		/* Each time: it is told when we do run, not when we are about to. */
+		tell(polls);
 		net_serve_all();
+	}
 	pthread_mutex_unlock(&polling.lock);
-	return awake;
 }
 
 static void poll_rings(void)
 {
 	uint64_t last = now_ns(), now = last;
+	unsigned moves = 0, empty = 0;
 
 	polling.on = true;
-	ask_to_ring(false);
-	while (!polling.stop && now - last < SPIN_NS && serve_once()) {
+	/* Time alone does not tell: somebody else may have had the CPU. */
+	while (!polling.stop && (now - last < SPIN_NS || empty < LOOKS)) {
+		serve_if_awake(true);
 		now = now_ns();
-		if (moved())
+		if (moved()) {
 			last = now;
-		else
+			moves++;
+			empty = 0;
+		} else {
+			empty++;
 			sched_yield();
+		}
 	}
+	if (moves > 2 * MANY)
+		polling.need = MANY;
+	else if (polling.need < MOST)
+		polling.need *= 2;
 	polling.on = false;
-	ask_to_ring(true);
-	serve_once(); /* what came before it saw that */
+	serve_if_awake(false); /* also what came before it saw that */
 }
 
 static void *run_thread(void *unused)
@@ -192,9 +212,10 @@ void net_poll_sleep(void)
 	if (polling.asleep)
 		return;
 	polling.asleep = true;
-	if (polling.on) /* it has spun, and nothing came */
-		polling.streak = 0;
 	polling.since_ns = now_ns();
+	/* Nothing came, or the thread has lost its CPU: whatever it is, waits are waits again. */
+	if (polling.made)
+		tell(false);
 }
 
 /* An exit that polling would have saved, or not. */
@@ -202,13 +223,12 @@ static void count(bool saved)
 {
 	const uint64_t one = 1;
 
-	polling.streak = saved ? polling.streak + 1 : 0;
-	if (polling.streak < MANY || polling.on || !make())
+	polling.streak = saved ? polling.streak + 1 : polling.streak / 2;
+	if (polling.streak < polling.need || polling.on || !make())
 		return;
 	polling.streak = 0;
-	ask_to_ring(false); /* from now on: the thread is on its way */
 	if (write(polling.event, &one, sizeof(one)) < 0)
-		ask_to_ring(true);
+		polling.need = MOST;
 }
 
 void net_poll_woken(void)
@@ -243,4 +263,5 @@ void net_poll_stop(void)
 	close(polling.event);
 	polling.made = polling.stop = false;
 	polling.streak = 0;
+	polling.need = MANY;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net_spec.c: see net_spec.h: --net arguments, read and printed. */
+/* net_spec.c: see net_spec.h: --net arguments, read. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +16,9 @@
 
 enum { XDP = 1 << NET_XDP, TAP = 1 << NET_TAP, USER = 1 << NET_USER, ANY = XDP | TAP | USER };
 
-static const char *const kind_name[] = {"", "xdp", "tap", "user"};
-static const char *const mode_name[] = {"auto", "native", "generic"};
-static const char *const copy_name[] = {"auto", "copy", "zerocopy"};
+const char *const net_kind_name[] = {"", "xdp", "tap", "user"};
+const char *const net_mode_name[] = {"auto", "native", "generic"};
+const char *const net_copy_name[] = {"auto", "copy", "zerocopy"};
 
 const char *net_quote(char *buf, size_t size, const char *text)
 {
@@ -152,7 +151,7 @@ static int word(const char *const *words, int n, const char *value)
 
 static int set_mode(struct net_spec *spec, const char *value, struct err *err)
 {
-	int n = word(mode_name, 3, value);
+	int n = word(net_mode_name, 3, value);
 
 	if (n < 0)
 		return bad(err, "mode", value, "it may be auto, native or generic");
@@ -162,7 +161,7 @@ static int set_mode(struct net_spec *spec, const char *value, struct err *err)
 
 static int set_copy(struct net_spec *spec, const char *value, struct err *err)
 {
-	int n = word(copy_name, 3, value);
+	int n = word(net_copy_name, 3, value);
 
 	if (n < 0)
 		return bad(err, "copy", value, "it may be auto, copy or zerocopy");
@@ -183,6 +182,14 @@ static int set_share(struct net_spec *spec, const char *value, struct err *err)
 	if (*value)
 		return bad(err, "share", value, "it takes no value");
 	spec->share = true;
+	return 0;
+}
+
+static int set_promisc(struct net_spec *spec, const char *value, struct err *err)
+{
+	if (*value)
+		return bad(err, "promisc", value, "it takes no value");
+	spec->promisc = true;
 	return 0;
 }
 
@@ -361,7 +368,7 @@ static const struct key {
 	{"name", set_name, ANY, false, false},       {"queue", set_queue, XDP, false, false},
 	{"mode", set_mode, XDP, false, false},       {"copy", set_copy, XDP, false, false},
 	{"share", set_share, XDP, false, true},      {"bridge", set_bridge, TAP, false, false},
-	{"offload", set_offload, TAP, false, false},
+	{"offload", set_offload, TAP, false, false}, {"promisc", set_promisc, XDP, false, true},
 };
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -409,7 +416,7 @@ static int unknown_key(unsigned kind, const char *name, struct err *err)
 	if (near && least < strlen(near->name))
 		return err_set(err, 0, "--net: there is no '%s'; is '%s' meant?", shown,
 			       near->name);
-	return err_set(err, 0, "--net: there is no '%s'; %s takes %s", shown, kind_name[kind],
+	return err_set(err, 0, "--net: there is no '%s'; %s takes %s", shown, net_kind_name[kind],
 		       list);
 }
 
@@ -427,7 +434,7 @@ static int set_key(struct net_spec *spec, char *part, unsigned *had, struct err 
 		return unknown_key(spec->kind, part, err);
 	if (!(k->kinds & 1u << spec->kind))
 		return err_set(err, 0, "--net: '%s' is for %s, not for %s", k->name,
-			       k->kinds == XDP ? "xdp" : "tap", kind_name[spec->kind]);
+			       k->kinds == XDP ? "xdp" : "tap", net_kind_name[spec->kind]);
 	if (!k->alone && (!value || !*value))
 		return err_set(err, 0, "--net: '%s' takes a value: %s=...", k->name, k->name);
 	if (!k->repeats && (*had & 1u << (k - keys)))
@@ -445,7 +452,7 @@ static int set_kind(struct net_spec *spec, char *part, struct err *err)
 
 	if (name)
 		*name++ = 0;
-	kind = word(kind_name, 4, part);
+	kind = word(net_kind_name, 4, part);
 	if (kind <= 0)
 		return err_set(err, 0, "--net: there is no kind '%s': it may be " KINDS,
 			       net_quote(shown, sizeof(shown), part));
@@ -459,7 +466,7 @@ static int set_kind(struct net_spec *spec, char *part, struct err *err)
 	if (!name)
 		return 0;
 	if (kind == NET_XDP || strncmp(name, "fd:", 3) != 0)
-		return set_ifname(spec->ifname, kind_name[kind], name, err);
+		return set_ifname(spec->ifname, net_kind_name[kind], name, err);
 	fd = number(name + 3, INT_MAX);
 	if (fd < 3)
 		return bad(err, "tap", name,
@@ -530,121 +537,4 @@ int net_spec_parse(struct net_spec *spec, const char *text, struct err *err)
 		text += n + 1;
 	}
 	return ret ? ret : check(spec, err);
-}
-
-/* ---- all of a VM's ---- */
-static bool name_taken(const struct net_spec *spec, unsigned n, const char *name)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (!strcmp(spec[i].config.name, name))
-			return true;
-	return false;
-}
-
-int net_spec_finish(struct net_spec *spec, unsigned n, const uint8_t (*random)[6], struct err *err)
-{
-	for (unsigned i = 0, next = 0; i < n; i++) {
-		struct noxs_net_config *c = &spec[i].config;
-
-		while (!c->name[0]) {
-			char name[16];
-
-			snprintf(name, sizeof(name), "eth%u", next++);
-			if (!name_taken(spec, n, name))
-				strcpy(c->name, name);
-		}
-		if (spec[i].has_mac)
-			continue;
-		memcpy(c->mac, random[i], 6);
-		c->mac[0] = (c->mac[0] & 0xfc) | 2; /* locally administered, unicast */
-		/* A socket that has its interface for itself is that interface: mayfly-net tells
-		 * its MAC. */
-		spec[i].has_mac = spec[i].kind != NET_XDP || spec[i].share;
-	}
-	for (unsigned i = 0; i < n; i++)
-		for (unsigned j = i + 1; j < n; j++) {
-			const struct noxs_net_config *a = &spec[i].config, *b = &spec[j].config;
-
-			if (!strcmp(a->name, b->name))
-				return err_set(err, 0, "--net: two devices are called %s (name=)",
-					       a->name);
-			if (!memcmp(a->mac, b->mac, 6))
-				return err_set(err, 0,
-					       "--net: two devices have the same address "
-					       "mac=%02x:%02x:%02x:%02x:%02x:%02x",
-					       a->mac[0], a->mac[1], a->mac[2], a->mac[3],
-					       a->mac[4], a->mac[5]);
-		}
-	return 0;
-}
-
-/* ---- and back ---- */
-struct out {
-	char *buf;
-	size_t size, n;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct out *out, const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vsnprintf(out->n < out->size ? out->buf + out->n : NULL,
-		      out->n < out->size ? out->size - out->n : 0, fmt, args);
-	va_end(args);
-	out->n += n > 0 ? (size_t)n : 0;
-}
-
-static void put_addresses(struct out *out, const char *key, const struct noxs_net_address *a, int n)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	for (; n--; a++) {
-		if (!a->family)
-			continue;
-		inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->address, text, sizeof(text));
-		put(out, ",%s=%s", key, text);
-		if (a->prefix)
-			put(out, "/%u", a->prefix);
-	}
-}
-
-size_t net_spec_print(const struct net_spec *spec, char *buf, size_t size)
-{
-	const struct noxs_net_config *c = &spec->config;
-	struct out out = {buf, size, 0};
-
-	put(&out, "%s", kind_name[spec->kind]);
-	if (spec->fd >= 0)
-		put(&out, "=fd:%d", spec->fd);
-	else if (spec->ifname[0])
-		put(&out, "=%s", spec->ifname);
-	if (spec->has_mac)
-		put(&out, ",mac=%02x:%02x:%02x:%02x:%02x:%02x", c->mac[0], c->mac[1], c->mac[2],
-		    c->mac[3], c->mac[4], c->mac[5]);
-	put_addresses(&out, "ip", c->address, NOXS_NET_ADDRESSES);
-	if (spec->has_ip && (c->flags & NOXS_NET_DHCP))
-		put(&out, ",ip=dhcp");
-	if (spec->has_ip && (c->flags & NOXS_NET_SLAAC))
-		put(&out, ",ip=auto");
-	put_addresses(&out, "gw", c->gateway, 2);
-	put_addresses(&out, "dns", c->dns, NOXS_NET_DNS);
-	if (c->domain[0])
-		put(&out, ",domain=%s", c->domain);
-	if (c->mtu)
-		put(&out, ",mtu=%u", c->mtu);
-	if (c->name[0])
-		put(&out, ",name=%s", c->name);
-	if (spec->kind == NET_XDP) {
-		if (spec->queue >= 0)
-			put(&out, ",queue=%d", spec->queue);
-		put(&out, ",mode=%s,copy=%s%s", mode_name[spec->mode], copy_name[spec->copy],
-		    spec->share ? ",share" : "");
-	}
-	if (spec->bridge[0])
-		put(&out, ",bridge=%s", spec->bridge);
-	if (spec->offload >= 0)
-		put(&out, ",offload=%s", spec->offload ? "on" : "off");
-	return out.n;
 }

@@ -11,7 +11,7 @@
  *   user         no privilege needed: passt translates to the host's own sockets
  *
  *   mac=M ip=ADDRESS/PREFIX|dhcp|auto gw=ADDRESS dns=ADDRESS domain=NAME mtu=N name=IFNAME
- *   queue=N mode=auto|native|generic copy=auto|copy|zerocopy share   (xdp)
+ *   queue=N mode=auto|native|generic copy=auto|copy|zerocopy share promisc   (xdp)
  *   bridge=IFACE offload=on|off                                    (tap)
  *
  * ip, gw and dns may be given more than once, for IPv4 and IPv6. This file and net_spec.c are
@@ -48,6 +48,7 @@ struct net_spec {
 	enum net_mode mode;
 	enum net_copy copy;
 	bool share;
+	bool promisc; /* xdp: all frames of the queue, whatever their destination */
 	int offload;  /* tap: 1, 0; -1: as measured to be better */
 	bool has_mac; /* given, or made by net_spec_finish; else the interface's own (opened.mac) */
 	bool has_ip;  /* any of ip= was given; otherwise NET_USER: dhcp and slaac, else none */
@@ -76,6 +77,8 @@ int net_spec_finish(struct net_spec *spec, unsigned n, const uint8_t (*random)[6
 size_t net_spec_print(const struct net_spec *spec, char *buf, size_t size);
 #define NET_SPEC_TEXT 1024 /* is enough for it */
 
+/* By enum net_kind, net_mode, net_copy. */
+extern const char *const net_kind_name[], *const net_mode_name[], *const net_copy_name[];
 /* 0, or -EINVAL: no interface can be called that. */
 int net_ifname_check(const char *name);
 /* Text for a message: cut, and with what is not printable as '?'. Returns buf. */

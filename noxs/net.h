@@ -138,9 +138,10 @@ struct noxs_net_config {
 struct noxs_net {
 	uint32_t backend; /* enum noxs_net_backend: for statistics; the guest does all the same */
 	uint32_t frame_bytes, buffers;
-	/* The monitor looks at TX by itself for now: no need to ring. Changes while the guest runs;
-	 * it sets 0, has a full barrier, and looks once more; the guest writes TX's producer, has a
-	 * full barrier, and reads this. So one of the two sees the other. */
+	/* The monitor looks at TX by itself for now: no need to ring (NEED_WAKEUP is gone from TX),
+	 * and rather than WAIT the guest may look at RX until this is 0 again. Changes while the
+	 * guest runs; the monitor sets 0, has a full barrier, and looks once more; the guest writes
+	 * TX's producer, has a full barrier, and reads. So one of the two sees the other. */
 	uint32_t awake;
 	struct noxs_net_ring ring[NOXS_NET_NRINGS];
 	struct noxs_net_config config;

@@ -67,7 +67,7 @@ static void watch_ready(struct uk_watch *w)
 {
 	if (uk_list_empty(&w->ready))
 		uk_list_add(&w->epoll->ready, &w->ready);
-	uk_file_ready(w->epoll->file, EPOLL_READABLE);
+	uk_file_ready(w->epoll->file, EPOLLIN);
 }
 
 void uk_watches_changed(struct uk_file *f, uint32_t events)
@@ -243,19 +243,20 @@ static struct uk_watch *watch_find(const struct epoll *ep, const struct uk_file 
 	return w;
 }
 
-/* The new events hold from now on: one that is there counts as if it had just come. */
+/* The new events hold from now on: one that is there counts as if it had just come, but for
+ * those above, who know of it, where the watch is on the list already. */
 static void watch_set(struct uk_watch *w, const struct epoll_event *event)
 {
 	w->events = event->events | EPOLL_ALWAYS;
 	w->data = event->data;
 	w->seen = 0;
-	if (watch_events(w))
+	if (uk_list_empty(&w->ready) && watch_events(w))
 		watch_ready(w);
 }
 
 static long watch_add(struct epoll *ep, struct uk_file *f, int fd, const struct epoll_event *event)
 {
-	struct uk_watch *w;
+	struct uk_watch *w, **at = &f->watches;
 
 	if (epoll_of(f) && !may_nest(ep, epoll_of(f)))
 		return -ELOOP;
@@ -267,8 +268,11 @@ static long watch_add(struct epoll *ep, struct uk_file *f, int fd, const struct 
 	w->epoll = ep;
 	w->file = f;
 	w->fd = fd;
-	w->next = f->watches;
-	f->watches = w;
+	/* Linux's order: the last one first, exclusive ones after all others. */
+	while (event->events & EPOLLEXCLUSIVE && *at)
+		at = &(*at)->next;
+	w->next = *at;
+	*at = w;
 	uk_list_add(&ep->watches, &w->all);
 	uk_list_init(&w->ready);
 	uk_list_init(&w->asked);

@@ -34,11 +34,14 @@ static bool has_room(const struct uk_pipe *p)
 	return p->limit - p->used >= PIPE_BUF;
 }
 
-/* For who watches an end: readers wait for POLLIN, writers for POLLOUT, both for an end. */
-static void pipe_changed(struct uk_pipe *p, uint32_t events)
+/* Data came, or room: those are told that are open for it. */
+static void pipe_moved(struct uk_pipe *p, bool data)
 {
+	uint32_t other = data ? O_WRONLY : O_RDONLY;
+
 	for (struct uk_file *f = p->files; f; f = f->next)
-		uk_file_ready(f, events);
+		if ((f->flags & O_ACCMODE) != other)
+			uk_file_ready(f, data ? EVENTS_IN : EVENTS_OUT);
 }
 
 /* A ring of this capacity, at least what is used: 0 or -ENOMEM. */
@@ -97,7 +100,7 @@ static long pipe_read(struct uk_file *f, uint64_t user, size_t n, uint64_t off, 
 	p->used -= bytes;
 	p->head = p->used ? (p->head + bytes) & (p->capacity - 1) : 0;
 	if (!had_room && has_room(p))
-		pipe_changed(p, EVENTS_OUT);
+		pipe_moved(p, false);
 	return bytes;
 }
 
@@ -147,7 +150,7 @@ static long pipe_write(struct uk_file *f, uint64_t user, size_t n, uint64_t off,
 		done += (size_t)r;
 	}
 	if (done)
-		pipe_changed(p, EVENTS_IN);
+		pipe_moved(p, true);
 	return (long)done;
 }
 
@@ -204,8 +207,9 @@ static void pipe_release(struct uk_file *f)
 		at = &(*at)->next;
 	*at = f->next;
 	pipe_count(f, UINT32_MAX); /* -1 */
-	if (!p->readers != !p->writers)
-		pipe_changed(p, UINT32_MAX);
+	/* An end, for those on the other side. */
+	for (f = p->files; f && !p->readers != !p->writers; f = f->next)
+		uk_file_changed(f);
 	if (p->readers || p->writers)
 		return;
 	if (p->buffer)
@@ -300,6 +304,6 @@ long uk_pipe_set_size(struct uk_file *f, uint64_t bytes)
 	if (f->pipe->capacity > limit && pipe_resize(f->pipe, limit))
 		return -ENOMEM;
 	f->pipe->limit = limit;
-	pipe_changed(f->pipe, EVENTS_OUT);
+	pipe_moved(f->pipe, false);
 	return limit;
 }

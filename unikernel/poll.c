@@ -103,6 +103,9 @@ static bool worth_asking(uint32_t wait)
 	static uint64_t last_ns;
 	uint64_t now;
 
+	/* Sockets without a device: nothing comes from the monitor. */
+	if (!uk_net_ndevs)
+		wait &= ~NOXS_EV_NET_ALL;
 	/* Its wait makes the monitor look at all it has, so the console needs no exception. */
 	if (!(wait & NOXS_EV_NET_ALL))
 		return wait;

@@ -56,10 +56,12 @@ struct uk_file_ops {
 	void (*release)(struct uk_file *f); /* nothing */
 	long (*read)(struct uk_file *f, uint64_t user, size_t n, uint64_t off, uint32_t flags);
 	long (*write)(struct uk_file *f, uint64_t user, size_t n, uint64_t off, uint32_t flags);
-	/* All of the iovecs at once, where their borders must not show; NULL: one after the other */
+	/* All of the iovecs at once, where their borders must not show; NULL: one after the other
+	 */
 	long (*vector)(struct uk_file *f, bool write, const struct iovec *iov, size_t n,
 		       uint32_t flags);
-	/* Kernel memory, for sendfile; more: of the same call follows. NULL: only sockets have it */
+	/* Kernel memory, for sendfile; more: of the same call follows. NULL: only sockets have it
+	 */
 	long (*send)(struct uk_file *f, const void *data, size_t n, bool more);
 	long (*lseek)(struct uk_file *f, int64_t off, int whence);    /* ESPIPE */
 	long (*stat)(struct uk_file *f, struct statx *st);            /* the node's */

@@ -12,7 +12,7 @@
 #include "signal.h"
 
 #define TICK_NS 10000000ull /* a computing program leaves the network alone for that long */
-#define SPIN_NS 200000ull   /* should the monitor forget to say that it has stopped */
+#define SPIN_NS 250000ull   /* should the monitor forget to say that it has stopped */
 
 /* Sleeps until one of events or the deadline. Returns what the monitor says is ready. */
 static uint32_t sleep_once(uint32_t events, uint64_t deadline_ns)

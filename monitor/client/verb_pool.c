@@ -131,6 +131,7 @@ static int show(const struct verb *v, json_t *pool, struct err *err)
 					       "PREPARING", "WARM", "COLD", "FAILED", "NET"};
 	const json_t *flavours = json_object_get(pool, "flavours"), *level;
 	struct columns t;
+	bool any = false;
 	size_t i;
 
 	if (v->json) {
@@ -139,7 +140,8 @@ static int show(const struct verb *v, json_t *pool, struct err *err)
 	}
 	if (!json_is_array(flavours))
 		return err_set(err, 0, "the daemon's pool is not understood");
-	columns_init(&t, headings, 10);
+	json_array_foreach(flavours, i, level) any |= json_object_get(level, "net") != NULL;
+	columns_init(&t, headings, any ? 10 : 9);
 	json_array_foreach(flavours, i, level) add_row(&t, level);
 	return columns_print(&t, stdout) ? err_set(err, ENOMEM, "cannot print the table") : 0;
 }

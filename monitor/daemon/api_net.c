@@ -7,13 +7,6 @@
 #include "api.h"
 #include "vm_net.h"
 
-static const char *kind_name(unsigned kind)
-{
-	static const char *const names[] = {"", "xdp", "tap", "user"};
-
-	return names[kind];
-}
-
 static void mac(struct out *o, const uint8_t *m)
 {
 	char text[18];
@@ -44,7 +37,7 @@ static void device(struct out *o, const struct vm_net_device *d)
 
 	out_open(o, NULL, '{');
 	out_string(o, "name", c->name);
-	out_string(o, "kind", kind_name(d->kind));
+	out_string(o, "kind", net_kind_name[d->kind]);
 	out_string(o, "interface", d->opened.ifname);
 	mac(o, c->mac);
 	out_uint(o, "mtu", c->mtu);

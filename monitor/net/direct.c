@@ -29,15 +29,18 @@ static unsigned count_queues(const struct opening *o)
 	return n < 1 ? 1 : n > STEER_QUEUES ? STEER_QUEUES : n;
 }
 
-/* The interface is to take frames for the VM's MAC, too. That lasts as long as the socket. */
+/* The interface is to take frames for the VM's MAC, too, or all. That lasts as long as the socket.
+ */
 static int take_mac(struct opening *o, struct err *err)
 {
-	struct packet_mreq request = {
-		.mr_ifindex = o->link.index, .mr_type = PACKET_MR_UNICAST, .mr_alen = 6};
+	struct packet_mreq request = {.mr_ifindex = o->link.index,
+				      .mr_type = o->spec->promisc ? PACKET_MR_PROMISC
+								  : PACKET_MR_UNICAST,
+				      .mr_alen = 6};
 	int fd;
 
 	/* A veth takes everything; it would only log that it does. */
-	if (!strcmp(o->link.kind, "veth") || !memcmp(o->link.mac, o->mac, 6))
+	if (!strcmp(o->link.kind, "veth") || (!o->spec->promisc && !memcmp(o->link.mac, o->mac, 6)))
 		return 0;
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	memcpy(request.mr_address, o->mac, 6);
@@ -129,5 +132,5 @@ int open_direct(struct opening *o, struct err *err)
 	o->answer.flags |=
 		(steer.native ? NET_OPENED_NATIVE : 0u) | (zerocopy ? NET_OPENED_ZEROCOPY : 0u);
 	snprintf(o->answer.ifname, sizeof(o->answer.ifname), "%s", o->link.name);
-	return steer_queue(&steer, (unsigned)o->answer.queue, o->mac, sock, err);
+	return steer_queue(&steer, (unsigned)o->answer.queue, o->mac, o->spec->promisc, sock, err);
 }

@@ -63,7 +63,7 @@ int mayfly_steer(struct xdp_md *ctx)
 			return bpf_redirect_map(&mf_ports, *port, XDP_PASS);
 	}
 	own = bpf_map_lookup_elem(&mf_queues, &queue);
-	if (own && *own && (frame[0] & 1 || *own == mac))
+	if (own && *own && (frame[0] & 1 || *own == mac || *own & STEER_ALL))
 		return bpf_redirect_map(&mf_socks, queue, XDP_PASS);
 	return XDP_PASS;
 }

@@ -243,10 +243,10 @@ static uint64_t mac_key(const uint8_t mac[6])
 	return key;
 }
 
-int steer_queue(const struct steer *steer, unsigned queue, const uint8_t mac[6], int sock,
+int steer_queue(const struct steer *steer, unsigned queue, const uint8_t mac[6], bool all, int sock,
 		struct err *err)
 {
-	uint64_t key = mac_key(mac);
+	uint64_t key = mac_key(mac) | (all ? STEER_ALL : 0);
 	uint32_t index = queue;
 
 	if (queue >= STEER_QUEUES)
@@ -260,16 +260,18 @@ int steer_queue(const struct steer *steer, unsigned queue, const uint8_t mac[6],
 int steer_port(const struct steer *steer, const uint8_t mac[6], int ifindex, struct err *err)
 {
 	uint64_t key = mac_key(mac);
-	uint32_t slot = 0, device;
+	uint32_t slot = 0, device = (uint32_t)ifindex;
 
-	/* An index of another namespace may be the same number: any that is free will do. */
-	while (slot < STEER_VMS && !bpf_map_lookup_elem(steer->ports, &slot, &device))
-		slot++;
-	device = (uint32_t)ifindex;
-	if (slot == STEER_VMS)
-		return err_set(err, 0, "%d VMs share this interface: it takes no more", STEER_VMS);
-	if (bpf_map_update_elem(steer->ports, &slot, &device, BPF_NOEXIST) ||
-	    bpf_map_update_elem(steer->macs, &key, &slot, BPF_ANY))
+	/* The kernel takes a device that is gone out of the map: what is in it is alive. */
+	while (bpf_map_update_elem(steer->ports, &slot, &device, BPF_NOEXIST)) {
+		if (errno != EEXIST)
+			return err_set(err, errno, "cannot steer %s to its VM", rtnl_mac_text(mac));
+		if (++slot == STEER_VMS)
+			return err_set(err, 0, "%d VMs share this interface: it takes no more",
+				       STEER_VMS);
+	}
+	/* After the port, for a MAC without one is taken for a VM's that is gone. */
+	if (bpf_map_update_elem(steer->macs, &key, &slot, BPF_ANY))
 		return err_set(err, errno, "cannot steer %s to its VM", rtnl_mac_text(mac));
 	return 0;
 }

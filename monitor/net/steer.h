@@ -26,8 +26,8 @@ int steer_lock(struct err *err);
  * modes, -EBUSY or -EOPNOTSUPP comes with a message. */
 int steer_attach(struct steer *steer, struct rtnl *nl, const struct rtnl_link *link,
 		 enum net_mode mode, enum steer_use use, struct err *err);
-/* Frames of a queue, for this MAC and for all, go to a socket. */
-int steer_queue(const struct steer *steer, unsigned queue, const uint8_t mac[6], int sock,
+/* Frames of a queue, for this MAC and for all, go to a socket; all: whatever their address. */
+int steer_queue(const struct steer *steer, unsigned queue, const uint8_t mac[6], bool all, int sock,
 		struct err *err);
 /* Frames for this MAC go out of an interface of the caller's network namespace. */
 int steer_port(const struct steer *steer, const uint8_t mac[6], int ifindex, struct err *err);

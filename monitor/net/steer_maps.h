@@ -6,5 +6,6 @@
 #define STEER_PROGRAM "mayfly_steer" /* at most 15 characters, as the maps' names */
 #define STEER_VMS     4096
 #define STEER_QUEUES  64
+#define STEER_ALL     (1ull << 63) /* in mf_queues, beside the MAC: every frame is for the socket */
 
 #endif

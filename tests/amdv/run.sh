@@ -200,8 +200,8 @@ plan_scripts() {
 		add "$file" bin
 		add_libraries "$file"
 	done
-	# busybox has an ip of its own.
-	add "$(command -v ip)" bin iproute
+	# busybox has an ip of its own, and this one looks at its name.
+	add "$(command -v ip)" iproute2
 	add_libraries "$(command -v ip)"
 	for file in "$build"/tests/net/musl/*; do
 		[ ! -x "$file" ] || add "$file" net

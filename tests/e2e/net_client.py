@@ -10,6 +10,7 @@ Prints what mayfly-net answered, as KEY=VALUE..., then an answer line for each l
   hear SECONDS      the next frame of ethertype 88b5 (for experiments: IEEE 802), in
                     hexadecimal, or "none"; others (the kernel's own) are dropped
   arp SECONDS       the next ARP frame, the same way
+  udp SECONDS       the next UDP datagram: "complete" or "partial", as its checksum is
   fds               how many descriptors came with the answer
 
 "wire" is a packet socket instead: whoever is at the other side. Where open fails, mayfly-net's
@@ -28,7 +29,8 @@ import time
 BUFFERS, FRAME, OFF_BUFFERS = 256, 2048, 0x20000  # noxs/net.h
 AF_XDP, SOL_XDP, XDP_MMAP_OFFSETS = 44, 283, 1  # linux/if_xdp.h
 PGOFF = {"rx": 0, "tx": 0x80000000, "fill": 0x100000000, "comp": 0x180000000}
-ETHERTYPES = {"hear": bytes.fromhex("88b5"), "arp": bytes.fromhex("0806")}
+ETHERTYPES = {"hear": bytes.fromhex("88b5"), "arp": bytes.fromhex("0806"),
+              "udp": bytes.fromhex("0800")}
 
 
 def open_device(helper, spec):
@@ -172,6 +174,17 @@ def hear(device, seconds, ethertype):
             return frame.hex() if frame else "none"
 
 
+def checksum(frame):
+    """Of UDP over IPv4 without options: RFC 768's, with the pseudo header."""
+    length = struct.unpack_from(">H", frame, 38)[0]
+    data = frame[26:34] + struct.pack(">HH", 17, length) + frame[34:34 + length]
+    data += bytes(len(data) % 2)
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return "complete" if total == 0xffff else "partial"
+
+
 def main():
     fds = []
     if sys.argv[1] == "wire":
@@ -189,7 +202,12 @@ def main():
         if verb == "send":
             print("sent" if device.send(bytes.fromhex(words[0])) else "stuck", flush=True)
         elif verb in ETHERTYPES:
-            print(hear(device, float(words[0]), ETHERTYPES[verb]), flush=True)
+            heard = hear(device, float(words[0]), ETHERTYPES[verb])
+            while verb == "udp" and heard != "none" and heard[46:48] != "11":
+                heard = hear(device, float(words[0]), ETHERTYPES[verb])
+            if verb == "udp" and heard != "none":
+                heard = checksum(bytes.fromhex(heard))
+            print(heard, flush=True)
         else:
             print(len(fds), flush=True)
 

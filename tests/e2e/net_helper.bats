@@ -14,7 +14,7 @@
 load helpers
 
 ALL=ffffffffffff
-A=020000000001 B=020000000002 X=020000000099
+A=020000000001 B=020000000002 C=020000000003 X=020000000099
 
 setup() {
 	NET=$(dirname "$MAYFLY")/mayfly-net
@@ -49,6 +49,7 @@ client() {
 	shift 2
 	rm -f "$T/$name.in"
 	mkfifo "$T/$name.in"
+	: >"$T/$name.out" # now: what another of this name has said is not the answer
 	ip netns exec "$ns" python3 "$ROOT/tests/e2e/net_client.py" "$@" \
 		<"$T/$name.in" >"$T/$name.out" 2>"$T/$name.err" 3>&- &
 	pids[$name]=$!
@@ -189,18 +190,36 @@ make_bridge() {
 	[[ $said == "$A"*08060001080006040002*0a090001"$A"0a090005 ]] || fail "no reply: $said"
 }
 
-@test "xdp=BRIDGE: no VM gets another's unicast, forged frames end, broadcast reaches all" {
+@test "xdp=BRIDGE, --veth: what the host sends has its checksum" {
+	make_bridge --address 10.9.0.1/24
+	device a xdp=br,mac=02:00:00:00:00:01
+	gets_checksum a br 10.9.0.5
+	here "$NET" create pair --veth --address 10.8.0.1/24 >"$T/create"
+	device b xdp=pair-vm,mac=02:00:00:00:00:01
+	gets_checksum b pair 10.8.0.5
+}
+
+gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which is the client's
+	ip -n "$HERE" neigh add "$3" lladdr 02:00:00:00:00:01 dev "$2"
+	here bash -c "echo hello >/dev/udp/$3/9"
+	ask "$1" udp 10
+	[ "$said" = complete ] || fail "the datagram is $said"
+}
+
+@test "BRIDGE: no VM gets another's unicast, forged frames end, broadcast reaches all" {
 	make_bridge
 	ip -n "$HERE" link set v0 master br
 	client wire "$THERE" wire w0
 	device a xdp=br,mac=02:00:00:00:00:01
 	device b xdp=br,mac=02:00:00:00:00:02
+	device c tap,bridge=br,mac=02:00:00:00:00:03
 	# Nobody has X: a bridge floods that; not to a VM.
 	sends wire $X 020000000f02 unknown
 	sends a $X $A unknown
 	sends wire $ALL 020000000f02 all
-	hears a $ALL 020000000f02 all
-	hears b $ALL 020000000f02 all
+	for who in a b c; do
+		hears $who $ALL 020000000f02 all
+	done
 	hears wire $X $A unknown
 	# a says that it is X, or b; b hears only what a may say, and its own address stays its own.
 	sends a $B $X forged
@@ -209,9 +228,18 @@ make_bridge() {
 	hears b $B $A honest
 	sends wire $B 020000000f02 to-b
 	hears b $B 020000000f02 to-b
+	# The same from a tap.
+	sends c $B $X forged
+	sends c $X $B forged
+	sends c $B $C honest
+	hears b $B $C honest
 	sends a $ALL $A all
-	hears b $ALL $A all
-	hears wire $ALL $A all
+	for who in b c wire; do
+		hears $who $ALL $A all
+	done
+	# The program at a VM's end would hide that it is not the bridge that keeps to the rule.
+	bridge -n "$HERE" -d link >"$T/ports"
+	[ "$(grep -c 'learning off flood off' "$T/ports")" -eq 3 ] || fail "$(cat "$T/ports")"
 }
 
 @test "xdp=BRIDGE: nothing is left of a killed VM, and its MAC can be used again at once" {
@@ -424,7 +452,8 @@ make_bridge() {
 	local name n
 	for n in 1 2 3 4; do
 		mkfifo "$T/$n.in"
-		here python3 "$ROOT/tests/e2e/net_client.py" "$NET" \
+		: >"$T/$n.out"
+		ip netns exec "$HERE" python3 "$ROOT/tests/e2e/net_client.py" "$NET" \
 			"xdp=v0,mac=02:00:00:00:00:0$n,share" \
 			<>"$T/$n.in" >"$T/$n.out" 2>"$T/$n.err" 3>&- &
 		pids[$n]=$! lines[$n]=0

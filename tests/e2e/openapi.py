@@ -224,7 +224,8 @@ def replies():
     ask("GET", vm, 200, id="kept")
     ask("GET", vm + "/logs", 200, query="format=json", id="kept")
     ask("POST", vms, 201, body={"image": program("handler"), "args": ["spin"], "name": "later",
-                                "start": False, "env": ["A=B"], "timeout_ms": 60000})
+                                "start": False, "env": ["A=B"], "timeout_ms": 60000,
+                                "net": ["user,dns=192.0.2.1,domain=example.org"]})
     ask("GET", vm, 200, id="later")
     ask("GET", vms, 200, query="all&state=created&name=later")
     ask("POST", vm + "/start", 200, id="later")
@@ -253,6 +254,9 @@ def replies():
     pool = ask("GET", "/v1/pool", 200)
     keep = [{key: flavour[key] for key in ("memory_mib", "minimum", "maximum")}
             for flavour in pool["flavours"]]
+    with_net = keep[0] | {"net": ["user"], "minimum": 0}
+    ask("PUT", "/v1/pool", 200, body={"flavours": keep + [with_net]})
+    ask("GET", "/v1/pool", 200)
     ask("PUT", "/v1/pool", 200, body={"flavours": keep})
     events = ask("GET", "/v1/events", 200, query="follow=false&since=0")
     missing = {"create", "start", "exit", "pause", "resume", "kill", "stop", "remove"} - {
@@ -280,6 +284,7 @@ def errors():
     ask("POST", vms, 413, body=b" " * ((8 << 20) + 1))
     ask("POST", vms, 422, body={"image": "/nowhere"})
     ask("POST", vms, 422, body={"image": FILE, "wait": True})
+    ask("POST", vms, 409, body={"image": program("hello"), "net": ["tap=lo"]})
     ask("POST", vms, 201, body={"image": program("hello"), "name": "taken", "start": False})
     ask("POST", vms, 409, body={"image": program("hello"), "name": "taken"})
     ask("POST", vm + "/wait", 504, query="timeout_ms=1", id="taken")

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * answer.c PORT TEXT: who connects to the TCP port gets TEXT; who sends a datagram to the UDP
- * port, too. Prints "ready" when both are there.
+ * answer.c PORT TEXT: who sends something to the TCP port or the UDP port gets TEXT. Prints
+ * "ready" when both are there. It does not speak first: passt of 2023 completes a connection
+ * only when the client has sent something.
  */
 #include <netinet/in.h>
 #include <poll.h>
@@ -37,18 +38,19 @@ int main(int argc, char **argv)
 	for (;;) {
 		struct sockaddr_in from;
 		socklen_t size = sizeof(from);
-		char byte;
+		char data[64];
 		int fd;
 
 		if (poll(p, 2, -1) < 0)
 			return 1;
 		if (p[0].revents && (fd = accept(p[0].fd, NULL, NULL)) >= 0) {
-			if (write(fd, argv[2], strlen(argv[2])) < 0)
+			if (read(fd, data, sizeof(data)) < 0 ||
+			    write(fd, argv[2], strlen(argv[2])) < 0)
 				perror("answer");
 			close(fd);
 		}
 		if (p[1].revents &&
-		    recvfrom(p[1].fd, &byte, 1, 0, (struct sockaddr *)&from, &size) >= 0)
+		    recvfrom(p[1].fd, data, sizeof(data), 0, (struct sockaddr *)&from, &size) >= 0)
 			sendto(p[1].fd, argv[2], strlen(argv[2]), 0, (struct sockaddr *)&from,
 			       size);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sock_ip6.c: TCP over IPv6, and IPv6 sockets that speak IPv4, too. */
+/* sock_ip6.c: TCP over IPv6, IPv6 sockets that speak IPv4, too, and who may have which port. */
 #define _GNU_SOURCE
 #include "sock.h"
 
@@ -123,11 +123,33 @@ static void again(void)
 	CHECK(bind(l, SA(a), sizeof(a)) == 0 && listen(l, 5) == 0 && close(l) == 0);
 }
 
+/* A client that uses its port again sooner than the server's TIME_WAIT is over. */
+static void same_port(void)
+{
+	struct sockaddr_in to = in4("127.0.0.1", 0), from = in4("127.0.0.1", 0);
+	int port, l = listener(5, &port), c, s;
+
+	to.sin_port = htons((uint16_t)port);
+	for (int i = 0; i < 5; i++) {
+		long t = now_ms();
+
+		c = socket(AF_INET, SOCK_STREAM, 0);
+		CHECK(set_int(c, SOL_SOCKET, SO_REUSEADDR, 1) == 0);
+		CHECK(bind(c, SA(from), sizeof(from)) == 0);
+		from.sin_port = htons((uint16_t)local_port(c));
+		CHECK(connect(c, SA(to), sizeof(to)) == 0 && (s = accept(l, NULL, NULL)) >= 0);
+		CHECK(close(s) == 0 && events(c, POLLIN, 1000) == POLLIN && close(c) == 0);
+		CHECK(now_ms() - t < 900);
+	}
+	CHECK(close(l) == 0);
+}
+
 int main(void)
 {
 	plain();
 	both();
 	ports();
 	again();
+	same_port();
 	return success();
 }

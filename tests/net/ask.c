@@ -251,7 +251,7 @@ static void udp(unsigned count, size_t size, unsigned may_be_lost)
 
 		NEED(send(fd, data, size, 0) == (ssize_t)size);
 		/* A late or doubled answer to an earlier one is not this one's. */
-		while (!is && poll(&p, 1, 1000) == 1) {
+		while (!is && poll(&p, 1, 400) == 1) {
 			ssize_t got = recv(fd, back, sizeof(back), 0);
 
 			is = got == (ssize_t)size && !memcmp(back, data, size);

@@ -84,15 +84,15 @@ MB=1000000
 	for kind in $(kinds tap xdp); do
 		world "$kind" 2 2 1
 		server
-		ask send 10.9.0.2 "$(scaled $((6 * MB)))"
-		ask receive 10.9.0.2 "$(scaled $((6 * MB)))"
-		ask both fd09::2 "$(scaled $((2 * MB)))"
-		ask many 10.9.0.2 "$(scaled 100)"
+		ask send 10.9.0.2 "$(scaled $((2 * MB)))"
+		ask receive 10.9.0.2 "$(scaled $MB)"
+		ask both fd09::2 "$(scaled $((MB / 2)))"
+		ask many 10.9.0.2 "$(scaled 30)"
 		ask udp 10.9.0.2 40 200 15
 		kill -TERM "$impair"
 		wait "$impair"
 		# It was as bad as it should be.
-		awk '/passed/ { exit !($1 > 1000 && $3 > 20 && $5 > 20 && $7 > 10) }' "$T/impair.out"
+		awk '/passed/ { exit !($1 > 1000 && $3 > 10 && $5 > 10 && $7 > 5) }' "$T/impair.out"
 	done
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_net_spec.c: what --net and -p take, what they refuse, and what they say then. */
-/* sources: monitor/net_spec.c monitor/net_port.c monitor/err.c */
+/* sources: monitor/net_spec.c monitor/net_spec_print.c monitor/net_port.c monitor/err.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -129,6 +129,8 @@ static void keys_refused(void **state)
 	refuse("tap,mtu", "'mtu' takes a value");
 	refuse("tap,mtu=", "'mtu' takes a value");
 	refuse("xdp=e,share=1", "takes no value");
+	refuse("xdp=e,promisc=1", "takes no value");
+	refuse("tap,promisc", "'promisc' is for xdp");
 	refuse("tap,mtu=1400,mtu=1400", "'mtu' is there twice");
 	refuse("tap,name=lo", "loopback");
 	refuse("tap,name=a:b", "':'");
@@ -215,7 +217,7 @@ static void printed(void **state)
 	static const char *const same[] = {
 		"xdp=veth0,mode=auto,copy=auto",
 		"xdp=e,mac=02:00:00:00:00:0a,ip=10.0.0.2/24,ip=fd00::2/64,gw=10.0.0.1,dns=9.9.9.9,"
-		"domain=a.b,mtu=1400,name=eth7,queue=2,mode=generic,copy=copy,share",
+		"domain=a.b,mtu=1400,name=eth7,queue=2,mode=generic,copy=copy,share,promisc",
 		"tap",
 		"tap=fd:8,ip=dhcp,offload=on",
 		"tap=t,ip=dhcp,ip=auto,bridge=br0,offload=off",

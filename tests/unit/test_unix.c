@@ -4,7 +4,7 @@
  * closed first and wherever memory is out. AddressSanitizer sees what is used too late.
  */
 /* clang-format off */
-/* sources: unikernel/net/unix.c unikernel/net/unixmsg.c unikernel/net/socket.c unikernel/net/sockmsg.c unikernel/net/sockopt.c unikernel/epoll.c unikernel/eventfd.c unikernel/timerfd.c unikernel/vfs.c unikernel/walk.c unikernel/file.c unikernel/fd.c unikernel/path.c unikernel/stat.c unikernel/names.c unikernel/links.c unikernel/attr.c unikernel/node.c unikernel/dir.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/etc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
+/* sources: unikernel/net/unix.c unikernel/net/unixname.c unikernel/net/unixmsg.c unikernel/net/socket.c unikernel/net/sockmsg.c unikernel/net/sockopt.c unikernel/epoll.c unikernel/eventfd.c unikernel/timerfd.c unikernel/vfs.c unikernel/walk.c unikernel/file.c unikernel/fd.c unikernel/path.c unikernel/stat.c unikernel/names.c unikernel/links.c unikernel/attr.c unikernel/node.c unikernel/dir.c unikernel/ramfs.c unikernel/dev.c unikernel/proc.c unikernel/etc.c unikernel/pipe.c unikernel/poll.c tests/unit/uk_mock.c */
 /* clang-format on */
 /* First: after libc's headers Linux's leave out what libc has under the same name. */
 #include "../../unikernel/vfs.h"

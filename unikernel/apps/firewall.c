@@ -79,12 +79,20 @@ static int parse_range(const char *text, struct range *r)
 static void add_rule(const char *text)
 {
 	struct rule *r = &rule[rules];
-	char verdict[8], protocol[8], from[64], to[64];
-	int n, extra = 0;
+	char verdict[8], protocol[8], from[64], to[64], *end;
+	int n, at = 0;
 
 	r->port = ANY;
-	n = sscanf(text, "%7s %7s %63s %63s %d %n", verdict, protocol, from, to, &r->port, &extra);
+	n = sscanf(text, "%7s %7s %63s %63s %n", verdict, protocol, from, to, &at);
 	r->allow = n >= 4 && !strcmp(verdict, "allow");
+	/* What is no port must not be taken for any: that would let too much through. */
+	if (n >= 4 && text[at]) {
+		long port = strtol(text + at, &end, 10);
+
+		r->port = port < 0 || port > 65535 ? ANY : (int)port;
+		if (end == text + at || end[strspn(end, " \t\r")] || r->port == ANY)
+			n = 0;
+	}
 	if (n >= 4)
 		r->protocol = !strcmp(protocol, "any")    ? ANY
 			      : !strcmp(protocol, "tcp")  ? IPPROTO_TCP
@@ -112,6 +120,25 @@ static void read_rules(void)
 
 /* ---- packets ---- */
 
+/* The packet's protocol, behind IPv6 extension headers (RFC 8200, 4.1); *head gets where its own
+ * header is. -1: not the first fragment, or cut short. */
+static int next_header(const uint8_t *ip, size_t n, unsigned *head)
+{
+	int protocol = ip[6];
+
+	while (protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
+	       protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_FRAGMENT) {
+		const uint8_t *h = ip + *head;
+
+		if (n < *head + 8u ||
+		    (protocol == IPPROTO_FRAGMENT && ((h[2] << 8 | h[3]) & 0xfff8)))
+			return -1;
+		*head += protocol == IPPROTO_FRAGMENT ? 8 : (h[1] + 1) * 8u;
+		protocol = h[0];
+	}
+	return protocol;
+}
+
 /* 1: rules say what becomes of it; 0: of nobody's interest; -1: neighbours are being asked for */
 static int parse(const uint8_t *frame, size_t n, struct packet *p)
 {
@@ -135,11 +162,15 @@ static int parse(const uint8_t *frame, size_t n, struct packet *p)
 	} else if (type == ETH_P_IPV6 && n >= 40) {
 		head = 40;
 		p->family = AF_INET6;
-		p->protocol = ip[6] == IPPROTO_ICMPV6 ? IPPROTO_ICMP : ip[6];
+		p->protocol = next_header(ip, n, &head);
+		if (p->protocol == IPPROTO_ICMPV6)
+			p->protocol = IPPROTO_ICMP;
 		p->from = ip + 8;
 		p->to = ip + 24;
-		/* RFC 4861: router and neighbour solicitation and advertisement */
-		if (ip[6] == IPPROTO_ICMPV6 && n > 40 && ip[40] >= 133 && ip[40] <= 136)
+		/* RFC 4861: router and neighbour solicitation and advertisement. A hop limit of
+		 * 255: no router has passed it on. */
+		if (ip[6] == IPPROTO_ICMPV6 && ip[7] == 255 && n > 40 && ip[40] >= 133 &&
+		    ip[40] <= 136)
 			return -1;
 	} else {
 		return 0;

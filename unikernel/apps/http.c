@@ -308,9 +308,10 @@ static void turn(struct connection *c)
 	uint32_t events = serve(c);
 
 	if (!events) {
-		/* What is left unread would make a RST of the end, and of the answer with it. */
+		/* What is left unread would make a RST of the end, and of the answer with it. But
+		 * who never stops sending may have one. */
 		shutdown(c->fd, SHUT_WR);
-		while (recv(c->fd, c->in, sizeof(c->in), 0) > 0)
+		for (int i = 0; i < 64 && recv(c->fd, c->in, sizeof(c->in), 0) > 0; i++)
 			;
 		if (c->file >= 0)
 			close(c->file);

@@ -4,7 +4,9 @@
  * does not matter how wide the words are that are added, as long as carries come back in: so
  * 64 bits at a time, with ADC, in general registers.
  */
-#include "lwip/opt.h"
+#include "../uk.h"
+
+uint16_t net_checksum(const void *data, int bytes); /* lwip/arch/cc.h */
 
 struct unaligned {
 	uint64_t word;

@@ -10,7 +10,8 @@
 
 #include "inet.h"
 
-#define OVERHEAD 768u /* what a datagram counts beside its bytes: Linux's truesize, about */
+#define OVERHEAD  768u /* what a datagram counts beside its bytes: Linux's truesize, about */
+#define SPARE_MAX 256
 
 static struct dgram *spare; /* freed ones, a few */
 static uint32_t nspare;
@@ -24,7 +25,7 @@ static void dgram_free(struct dgram *g)
 {
 	if (g->p)
 		pbuf_free(g->p);
-	if (nspare >= 64) {
+	if (nspare >= SPARE_MAX) {
 		uk_free(g);
 		return;
 	}

@@ -1,63 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver.c: front end of the net device: the four rings of noxs/net.h.
+ * driver.c: net devices: their start, and frames from the host (driver.h).
  *
- * A buffer is in one state at a time, and `state` is the only witness: what the host says in a
- * ring is believed if it is about a buffer that the host has. So it cannot make us use one
- * twice, nor look outside of the buffer area.
- *
- *      free --refill--> FILL --RX--> HELD --net_buffer_free--> free
- *      free --net_send--> SENT --completion--> free
- *
- * A quarter to a third of the buffers is for sending; the rest are the host's to fill, or the
- * stack's. The host uses them one after the other, so it gets no more of them than it needs:
- * few buffers stay in the caches.
+ * A third of the buffers is for sending; the rest are the host's to fill, or the stack's. The
+ * host uses them one after the other, so it gets no more of them than it needs: few buffers
+ * stay in the caches.
  */
 #include <linux/errno.h>
 
 #include "../device.h"
-#include "net.h"
+#include "driver.h"
 
 #define FILL_START 256u /* buffers in the fill ring at boot */
 #define RX_BATCH   32u  /* descriptors that are taken before the host is told */
-#define FLUSH_AT   32u  /* frames in TX that are worth a doorbell */
-#define FLUSH_NS   50000ull
 
-enum state { FREE, FILL, HELD, SENT };
-
-struct ring {
-	uint32_t *producer, *consumer, *flags;
-	void *desc;
-	uint32_t entries; /* a power of two */
-	uint32_t ours;    /* our index, of which the ring has a copy */
-	uint32_t theirs;  /* theirs when we last looked */
-};
-
-struct driver {
-	struct ring ring[NOXS_NET_NRINGS];
-	uint8_t *area;
-	uint32_t buffers, shift; /* of their size */
-	uint32_t doorbell;
-	uint8_t *state; /* NULL: only the fill ring was fed, with buffers 0 to FILL_START - 1 */
-	uint16_t *free;
-	uint32_t nfree, nfill, nheld, nsent;
-	uint32_t fill_target, rx_max, tx_max;
-	uint32_t told;     /* of RX's index: it is told for a batch */
-	uint32_t unsent;   /* frames in TX since the last doorbell */
-	bool wants_buffer; /* a frame found none */
-	struct noxs_net_vnet vnet;
-};
-
-static struct driver driver[NOXS_NET_MAX];
+struct driver net_driver[NOXS_NET_MAX];
 struct net_dev uk_net_dev[NOXS_NET_MAX];
 uint32_t uk_net_ndevs;
-uint32_t uk_net_unsent;
-static uint64_t unsent_since_ns;
-
-static struct driver *driver_of(const struct net_dev *dev)
-{
-	return &driver[dev - uk_net_dev];
-}
 
 /* ---- start ---- */
 
@@ -106,12 +65,6 @@ static void fill_put(struct driver *d, uint32_t buffer)
 	((uint64_t *)r->desc)[r->ours++ & (r->entries - 1)] = (uint64_t)buffer << d->shift;
 }
 
-static void publish(uint32_t *index, uint32_t value)
-{
-	/* Release: the entries are written, or read, before the index says so. */
-	__atomic_store_n(index, value, __ATOMIC_RELEASE);
-}
-
 /* All rings as the page has them now, and the first buffers into the fill ring. */
 static bool rings_start(struct net_dev *dev)
 {
@@ -137,7 +90,7 @@ static bool rings_start(struct net_dev *dev)
 void uk_net_device_start(const struct noxs_device *row)
 {
 	struct net_dev *dev = &uk_net_dev[uk_net_ndevs];
-	struct driver *d = &driver[uk_net_ndevs];
+	struct driver *d = &net_driver[uk_net_ndevs];
 	uint32_t frame_bytes;
 
 	if (uk_net_ndevs == NOXS_NET_MAX || row->id >= NOXS_NET_MAX)
@@ -190,10 +143,9 @@ long net_driver_open(struct net_dev *dev)
 	return 0;
 }
 
-static void give_back(struct driver *d, uint32_t buffer)
+uint32_t net_driver_buffers(const struct net_dev *dev)
 {
-	d->state[buffer] = FREE;
-	d->free[d->nfree++] = (uint16_t)buffer;
+	return driver_of(dev)->buffers;
 }
 
 static void refill(struct driver *d)
@@ -231,24 +183,6 @@ bool net_driver_renew(struct net_dev *dev)
 }
 
 /* ---- receive ---- */
-
-/* Entries of a ring that we consume. An index that makes no sense is a full ring: the host's
- * word is taken for how much, never for where. */
-static uint32_t waiting(struct ring *r)
-{
-	uint32_t n = r->theirs - r->ours;
-
-	if (n)
-		return n;
-	/* Acquire: the entries were written before the index. */
-	r->theirs = __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
-	n = r->theirs - r->ours;
-	if (n > r->entries) {
-		r->theirs = r->ours + r->entries;
-		n = r->entries;
-	}
-	return n;
-}
 
 /* What was taken of RX is told, and replaced. A burst that nearly emptied the fill ring makes
  * it deeper. */
@@ -344,178 +278,11 @@ void net_buffer_free(struct net_dev *dev, uint64_t buffer)
 	give_back(d, (uint32_t)buffer);
 }
 
-bool net_buffers_short(const struct net_dev *dev)
+uint32_t net_buffers_left(const struct net_dev *dev)
 {
 	const struct driver *d = driver_of(dev);
 
-	return d->nheld > d->rx_max / 2;
-}
-
-/* ---- send ---- */
-
-static void reap(struct driver *d)
-{
-	struct ring *r = &d->ring[NOXS_NET_COMP];
-	uint32_t n = waiting(r);
-
-	if (!n)
-		return;
-	while (n--) {
-		const volatile uint64_t *at = r->desc;
-		uint64_t buffer = at[r->ours++ & (r->entries - 1)] >> d->shift;
-
-		if (buffer >= d->buffers || d->state[buffer] != SENT)
-			continue;
-		d->nsent--;
-		give_back(d, (uint32_t)buffer);
-	}
-	publish(r->consumer, r->ours);
-}
-
-/* Headers are a few words: string instructions take longer to start. */
-static void copy(uint8_t *to, const uint8_t *from, uint32_t n)
-{
-	if (n > 128) {
-		memcpy(to, from, n);
-		return;
-	}
-	for (; n >= 8; n -= 8, to += 8, from += 8)
-		__builtin_memcpy(to, from, 8);
-	while (n--)
-		*to++ = *from++;
-}
-
-/* A frame under way into its buffers. */
-struct filling {
-	struct driver *d;
-	uint32_t buffer, bytes; /* of the current one; bytes that are in it */
-};
-
-static void next_buffer(struct filling *f)
-{
-	f->buffer = f->d->free[--f->d->nfree];
-	f->d->state[f->buffer] = SENT;
-	f->d->nsent++;
-	f->bytes = 0;
-}
-
-static void describe(struct filling *f, uint32_t options)
-{
-	struct ring *tx = &f->d->ring[NOXS_NET_TX];
-	struct noxs_net_desc *at = tx->desc;
-
-	at[tx->ours++ & (tx->entries - 1)] = (struct noxs_net_desc){
-		.addr = (uint64_t)f->buffer << f->d->shift,
-		.len = f->bytes,
-		.options = options,
-	};
-}
-
-static void append(struct filling *f, const void *data, uint32_t bytes)
-{
-	uint32_t size = 1u << f->d->shift;
-
-	for (const uint8_t *p = data; bytes;) {
-		uint32_t part;
-
-		if (f->bytes == size) {
-			describe(f, NOXS_NET_CONTINUED);
-			next_buffer(f);
-		}
-		part = uk_min(bytes, size - f->bytes);
-		copy(f->d->area + ((uint64_t)f->buffer << f->d->shift) + f->bytes, p, part);
-		f->bytes += part;
-		p += part;
-		bytes -= part;
-	}
-}
-
-long net_send(struct net_dev *dev, const struct noxs_net_vnet *vnet, const struct net_piece *piece,
-	      uint32_t n)
-{
-	static const struct noxs_net_vnet plain;
-	struct driver *d = driver_of(dev);
-	struct filling f = {.d = d};
-	uint64_t bytes = 0, need;
-
-	for (uint32_t i = 0; i < n; i++)
-		bytes += piece[i].bytes;
-	need = bytes + (dev->segments ? sizeof(plain) : 0);
-	need = (need + (1u << d->shift) - 1) >> d->shift;
-	if (d->nsent + need > d->tx_max)
-		reap(d);
-	if (d->nsent + need > d->tx_max || need > d->nfree) {
-		d->wants_buffer = true;
-		dev->front->tx_dropped++;
-		net_flush();
-		return -ENOBUFS;
-	}
-	next_buffer(&f);
-	if (dev->segments)
-		append(&f, vnet ? vnet : &plain, sizeof(plain));
-	for (uint32_t i = 0; i < n; i++)
-		append(&f, piece[i].data, piece[i].bytes);
-	describe(&f, 0);
-	publish(d->ring[NOXS_NET_TX].producer, d->ring[NOXS_NET_TX].ours);
-	dev->front->tx_frames++;
-	dev->front->tx_bytes += bytes;
-	d->unsent++;
-	if (!uk_net_unsent++)
-		unsent_since_ns = uk_monotonic_ns();
-	if (uk_net_unsent >= FLUSH_AT)
-		net_flush();
-	return 0;
-}
-
-bool net_buffers_back(struct net_dev *dev)
-{
-	struct driver *d = driver_of(dev);
-	bool back;
-
-	reap(d);
-	back = d->wants_buffer && d->nsent < d->tx_max / 2;
-	d->wants_buffer &= !back;
-	return back;
-}
-
-/* ---- doorbells ---- */
-
-static void ring_if_asked(struct net_dev *dev, struct driver *d, enum noxs_net_ring_index ring,
-			  enum noxs_net_queue queue)
-{
-	if (!(__atomic_load_n(d->ring[ring].flags, __ATOMIC_RELAXED) & NOXS_NET_NEED_WAKEUP))
-		return;
-	dev->front->doorbells++;
-	uk_doorbell(d->doorbell + queue, 0);
-}
-
-void net_flush(void)
-{
-	uk_net_unsent = 0;
-	/* The host sets its flag, then looks at the ring; we write the ring, then look at the
-	 * flag: one of the two sees the other (af_xdp.rst). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
-		struct driver *d = &driver[i];
-
-		if (d->unsent)
-			ring_if_asked(&uk_net_dev[i], d, NOXS_NET_TX, NOXS_NET_Q_TX);
-		d->unsent = 0;
-		ring_if_asked(&uk_net_dev[i], d, NOXS_NET_FILL, NOXS_NET_Q_FILL);
-	}
-}
-
-void net_flush_late(void)
-{
-	if (uk_monotonic_ns() - unsent_since_ns >= FLUSH_NS)
-		net_flush();
-}
-
-void net_waiting(void)
-{
-	uk_net_unsent = 0;
-	for (uint32_t i = 0; i < uk_net_ndevs; i++)
-		driver[i].unsent = 0;
+	return d->rx_max > d->nheld ? d->rx_max - d->nheld : 0;
 }
 
 bool net_spins(void)
@@ -529,7 +296,7 @@ bool net_spins(void)
 bool net_news(void)
 {
 	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
-		const struct ring *rx = &driver[i].ring[NOXS_NET_RX];
+		const struct ring *rx = &net_driver[i].ring[NOXS_NET_RX];
 
 		if (__atomic_load_n(rx->producer, __ATOMIC_ACQUIRE) != rx->ours)
 			return true;

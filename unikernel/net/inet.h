@@ -80,6 +80,8 @@ long inet_name(struct sock *s, bool peer, struct sock_address *out);
 /* ---- inetopt.c ---- */
 long inet_setopt(struct sock *s, int level, int name, const void *val, uint32_t bytes);
 long inet_getopt(struct sock *s, int level, int name, void *val, uint32_t *bytes);
+/* Of the way to a connected socket's peer; -ENOTCONN. */
+long inet_mtu(const struct inet_sock *i);
 
 /* ---- inetgroup.c ---- */
 void inet_leave_groups(struct inet_sock *i);

@@ -233,14 +233,16 @@ long inet_setopt(struct sock *s, int level, int name, const void *val, uint32_t 
 
 /* ---- get ---- */
 
-static long mtu(const struct inet_sock *i)
+/* As the interface is configured: lwIP is told another where the device cuts segments. */
+long inet_mtu(const struct inet_sock *i)
 {
 	const ip_addr_t *source;
 	struct netif *netif = i->remote_port ? inet_route(i, &i->remote, &source) : NULL;
+	struct net_if nif;
 
-	if (!netif)
+	if (!netif || !net_if_get(netif_get_index(netif), &nif))
 		return -ENOTCONN;
-	return netif->mtu ? netif->mtu : 65535;
+	return nif.mtu;
 }
 
 static bool get4(const struct inet_sock *i, int name, int *v)
@@ -287,7 +289,7 @@ static bool get4(const struct inet_sock *i, int name, int *v)
 		*v = 1;
 		return true;
 	case IP_MTU:
-		*v = (int)mtu(i);
+		*v = (int)inet_mtu(i);
 		return true;
 	case IP_RECVOPTS:
 	case IP_RETOPTS:
@@ -344,7 +346,7 @@ static bool get6(const struct inet_sock *i, int name, int *v)
 		*v = i->free_bind;
 		return true;
 	case IPV6_MTU:
-		*v = (int)mtu(i);
+		*v = (int)inet_mtu(i);
 		return true;
 	default:
 		return false;

@@ -23,11 +23,22 @@ static struct {
 } span[SHIFT_MID + 1];         /* not cut yet: a page's first use costs microseconds */
 static uint64_t network_bytes; /* in use, and in the lists */
 static uint64_t kept_bytes;    /* of large pieces, in the lists */
+static uint64_t used_bytes;    /* in use */
 
 /* What connections hold is what their peers choose to send: a third of memory, at most. */
+static uint64_t limit(void)
+{
+	return UK_NOXS->ram_bytes / 3;
+}
+
+bool net_memory_scarce(void)
+{
+	return used_bytes > limit() / 2;
+}
+
 static bool may_take(size_t bytes)
 {
-	if (network_bytes + bytes > UK_NOXS->ram_bytes / 3)
+	if (network_bytes + bytes > limit())
 		return false;
 	network_bytes += bytes;
 	return true;
@@ -77,6 +88,7 @@ void *net_malloc(size_t bytes)
 			return NULL;
 		}
 		p->bytes = need;
+		used_bytes += need;
 		return p + 1;
 	}
 	if (need > 1u << SHIFT_MIN)
@@ -85,12 +97,14 @@ void *net_malloc(size_t bytes)
 	if (p) {
 		free_pieces[shift] = p->next;
 		kept_bytes -= shift > SHIFT_MID ? p->bytes : 0;
+		used_bytes += p->bytes;
 		return p + 1;
 	}
 	p = cut(shift);
 	if (!p)
 		return NULL;
 	p->bytes = 1u << shift;
+	used_bytes += p->bytes;
 	return p + 1;
 }
 
@@ -113,6 +127,7 @@ void net_free(void *ptr)
 
 	if (!ptr)
 		return;
+	used_bytes -= p->bytes;
 	if (p->bytes > 1u << SHIFT_MAX) {
 		network_bytes -= p->bytes;
 		uk_free(p);

@@ -93,20 +93,19 @@ bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_v
 	return true;
 }
 
-err_t net_offload_tcp_input(struct tcp_pcb *pcb)
+void net_offload_tcp_input(struct tcp_pcb *pcb)
 {
 	struct net_iface *iface = net_iface_of(ip_current_input_netif());
 	uint16_t mss;
 
 	if (!iface || !iface->dev->segments || pcb->state != ESTABLISHED)
-		return ERR_OK;
+		return;
 	mss = base_mss(iface, IP_IS_V6(&pcb->remote_ip));
 	if (pcb->mss == mss) {
 		pcb->mss = (u16_t)(mss * SEGMENTS);
 		/* A segment must fit, or it would wait for ever. */
 		pcb->cwnd = LWIP_MAX(pcb->cwnd, pcb->mss);
 	}
-	return ERR_OK;
 }
 
 /* ---- all else: fragments ---- */

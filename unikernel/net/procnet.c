@@ -186,7 +186,7 @@ static size_t make_socket_max(char *buf, size_t size)
 
 static size_t make_port_range(char *buf, size_t size)
 {
-	return (size_t)uk_snprintf(buf, size, "49152\t65535\n"); /* RFC 6335, section 6 */
+	return (size_t)uk_snprintf(buf, size, "32768\t60999\n"); /* inet.c */
 }
 
 static size_t make_zero(char *buf, size_t size)

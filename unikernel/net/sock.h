@@ -122,12 +122,16 @@ void sock_ready(struct sock *s, uint32_t events);
 #define SOCK_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
 /* A new descriptor's file over s (accept, socketpair, socket): or -errno, and s was closed. */
 long sock_install(struct sock *s, uint32_t type_flags);
-/* Of a descriptor: NULL and *error -EBADF or -ENOTSOCK. */
+/* Of a descriptor: NULL and *error -EBADF or -ENOTSOCK. sock_now: as it is after all that has
+ * come was taken; who would else wait does that by itself (sock_looked). */
 struct sock *sock_of(uint64_t fd, long *error);
+struct sock *sock_now(uint64_t fd, long *error);
+/* A call that may not wait was told -EAGAIN: is there news? Once a call. */
+bool sock_looked(bool *looked);
 void sock_init(struct sock *s, const struct sock_ops *ops, uint16_t family, uint16_t type,
 	       uint16_t protocol);
-/* -EAGAIN was said. Looks at the network, or sleeps: 0: try again; -EAGAIN: the time-out (0:
- * none) is over; -EINTR. *deadline is 0 before the first wait of a call. */
+/* -EAGAIN was said. Sleeps until something has happened in the network: 0: try again; -EAGAIN: the
+ * time-out (0: none) is over; -EINTR. *deadline is 0 before the first wait of a call. */
 long sock_wait(uint64_t timeout_ns, uint64_t *deadline);
 /* s->error, once: 0 or -errno. */
 long sock_take_error(struct sock *s);

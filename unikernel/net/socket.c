@@ -57,8 +57,6 @@ long sock_wait(uint64_t timeout_ns, uint64_t *deadline)
 	uint64_t now;
 	long r;
 
-	if (uk_net_live && uk_net_service())
-		return 0;
 	if (!*deadline) {
 		now = uk_monotonic_ns();
 		if (!timeout_ns || __builtin_add_overflow(now, timeout_ns, deadline))
@@ -75,22 +73,36 @@ long sock_wait(uint64_t timeout_ns, uint64_t *deadline)
 	return r;
 }
 
-static void service(void)
+static bool service(void)
 {
-	if (uk_net_live)
-		uk_net_service();
+	return uk_net_live && uk_net_service();
+}
+
+bool sock_looked(bool *looked)
+{
+	bool first = !*looked;
+
+	*looked = true;
+	return first && service();
 }
 
 struct sock *sock_of(uint64_t fd, long *error)
 {
 	struct uk_file *f = uk_fd_io(fd);
 
-	if (f && f->ops == &uk_sock_ops) {
-		service();
+	if (f && f->ops == &uk_sock_ops)
 		return f->sock;
-	}
 	*error = f ? -ENOTSOCK : -EBADF;
 	return NULL;
+}
+
+struct sock *sock_now(uint64_t fd, long *error)
+{
+	struct sock *s = sock_of(fd, error);
+
+	if (s)
+		service();
+	return s;
 }
 
 /* ---- files ---- */
@@ -122,7 +134,6 @@ static long file_read(struct uk_file *f, uint64_t user, size_t n, uint64_t off, 
 {
 	struct iovec iov = {(void *)user, n};
 
-	service();
 	return file_vector(f, false, &iov, 1, flags);
 }
 
@@ -130,20 +141,11 @@ static long file_write(struct uk_file *f, uint64_t user, size_t n, uint64_t off,
 {
 	struct iovec iov = {(void *)user, n};
 
-	service();
 	return file_vector(f, true, &iov, 1, flags);
-}
-
-static long file_iov(struct uk_file *f, bool write, const struct iovec *iov, size_t n,
-		     uint32_t flags)
-{
-	service();
-	return file_vector(f, write, iov, n, flags);
 }
 
 static long file_send(struct uk_file *f, const void *data, size_t n, bool more)
 {
-	service();
 	return sock_send_kernel(f, data, n, more);
 }
 
@@ -175,7 +177,7 @@ const struct uk_file_ops uk_sock_ops = {
 	.release = file_release,
 	.read = file_read,
 	.write = file_write,
-	.vector = file_iov,
+	.vector = file_vector,
 	.send = file_send,
 	.stat = file_stat,
 	.ioctl = file_ioctl,
@@ -313,7 +315,7 @@ UK_SYSCALL(bind)
 {
 	struct sock_address at;
 	long r = 0;
-	struct sock *s = sock_of(a, &r);
+	struct sock *s = sock_now(a, &r);
 
 	if (!s)
 		return r;
@@ -327,7 +329,7 @@ static long name(uint64_t fd, bool peer, uint64_t user, uint64_t user_bytes)
 {
 	struct sock_address at = {0};
 	long r = 0;
-	struct sock *s = sock_of(fd, &r);
+	struct sock *s = sock_now(fd, &r);
 
 	if (!s)
 		return r;
@@ -350,7 +352,7 @@ UK_SYSCALL(getpeername)
 UK_SYSCALL(listen)
 {
 	long r = 0;
-	struct sock *s = sock_of(a, &r);
+	struct sock *s = sock_now(a, &r);
 	uint32_t backlog = uk_min((uint32_t)b, BACKLOG_MAX);
 
 	if (!s)
@@ -363,7 +365,7 @@ UK_SYSCALL(connect)
 	struct sock_address to;
 	uint64_t deadline = 0;
 	long r = 0;
-	struct sock *s = sock_of(a, &r);
+	struct sock *s = sock_now(a, &r);
 
 	if (!s)
 		return r;
@@ -392,14 +394,20 @@ UK_SYSCALL(connect)
 static long accept_one(struct sock *s, struct sock **new, struct sock_address *from)
 {
 	uint64_t deadline = 0;
+	bool looked = false;
 	long r;
 
 	if (!s->ops->accept)
 		return -EOPNOTSUPP;
 	for (;;) {
 		r = s->ops->accept(s, new, from);
-		if (r != -EAGAIN || s->file->flags & O_NONBLOCK)
+		if (r != -EAGAIN)
 			return r;
+		if (s->file->flags & O_NONBLOCK) {
+			if (sock_looked(&looked))
+				continue;
+			return r;
+		}
 		r = sock_wait(s->receive_timeout_ns, &deadline);
 		if (r)
 			return r;
@@ -452,7 +460,7 @@ UK_SYSCALL(accept4)
 UK_SYSCALL(shutdown)
 {
 	long r = 0;
-	struct sock *s = sock_of(a, &r);
+	struct sock *s = sock_now(a, &r);
 
 	if (!s)
 		return r;

@@ -7,6 +7,8 @@
 
 #define SIGPIPE 13
 
+#define SENDS_A_LOOK 16 /* calls that only send, for one look at what has come */
+
 #define FEW         8    /* iovecs that fit on the stack */
 #define CONTROL_FEW 256  /* bytes of control messages that do */
 #define CONTROL_MAX 8192 /* and the most that there may be (net.core.optmem_max is as much) */
@@ -91,7 +93,7 @@ const struct sock_cmsg *sock_next_cmsg(const struct sock_msg *m, const struct so
 
 static long send_turns(struct sock *s, struct sock_msg *m, bool nonblock)
 {
-	bool stream = s->type == SOCK_STREAM;
+	bool stream = s->type == SOCK_STREAM, looked = false;
 	uint64_t deadline = 0;
 	long r;
 
@@ -103,7 +105,11 @@ static long send_turns(struct sock *s, struct sock_msg *m, bool nonblock)
 				return (long)m->done;
 			r = -EAGAIN;
 		}
-		if (r != -EAGAIN || nonblock)
+		if (r != -EAGAIN)
+			break;
+		if (nonblock && sock_looked(&looked))
+			continue;
+		if (nonblock)
 			break;
 		r = sock_wait(s->send_timeout_ns, &deadline);
 		if (r)
@@ -114,10 +120,15 @@ static long send_turns(struct sock *s, struct sock_msg *m, bool nonblock)
 
 long sock_send(struct sock *s, struct sock_msg *m, bool nonblock)
 {
+	static uint32_t sends;
+	bool looked = false;
 	long r;
 
 	if (!s->ops->send)
 		return -EOPNOTSUPP;
+	/* Who only ever sends must hear of neighbours and acknowledgements, too. */
+	if (++sends % SENDS_A_LOOK == 0)
+		sock_looked(&looked);
 	r = send_turns(s, m, nonblock || m->flags & MSG_DONTWAIT);
 	if (r == -EPIPE && s->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL))
 		uk_signal_raise(SIGPIPE);
@@ -137,6 +148,7 @@ long sock_receive(struct sock *s, struct sock_msg *m, bool nonblock)
 {
 	size_t target = uk_min(s->receive_low, m->bytes);
 	uint64_t deadline = 0;
+	bool looked = false;
 
 	if (!s->ops->recv)
 		return -EOPNOTSUPP;
@@ -152,6 +164,8 @@ long sock_receive(struct sock *s, struct sock_msg *m, bool nonblock)
 			over |= s->type != SOCK_STREAM || enough(m, r, target);
 		else
 			over |= r != -EAGAIN;
+		if (r == -EAGAIN && nonblock && sock_looked(&looked))
+			continue;
 		if (over)
 			return m->done ? (long)m->done : r;
 		w = sock_wait(s->receive_timeout_ns, &deadline);

@@ -177,7 +177,7 @@ UK_SYSCALL(setsockopt)
 	uint32_t bytes = uk_min((uint32_t)e, OPTION_MAX);
 	int level = (int)b, name = (int)c;
 	long r = 0;
-	struct sock *s = sock_of(a, &r);
+	struct sock *s = sock_now(a, &r);
 
 	if (!s)
 		return r;
@@ -321,7 +321,7 @@ UK_SYSCALL(getsockopt)
 	int32_t room;
 	uint32_t bytes;
 	long r = 0;
-	struct sock *s = sock_of(a, &r);
+	struct sock *s = sock_now(a, &r);
 
 	if (!s)
 		return r;

@@ -15,9 +15,10 @@
 
 #include "stack.h"
 
-#define BATCH     256u /* frames that one look takes, of each device */
-#define ETH_BYTES 14u
-#define LOOK_NS   20000000ull
+#define BATCH       256u /* frames that one look takes, of each device */
+#define ETH_BYTES   14u
+#define SMALL_BYTES 128u
+#define LOOK_NS     20000000ull
 
 bool uk_net_live;
 struct net_iface *net_ifaces[NOXS_NET_MAX];
@@ -110,18 +111,40 @@ static struct pbuf *frame_hold(struct net_iface *iface, const struct net_frame *
 	return first;
 }
 
-/* The frame, copied, for the host needs its buffers. */
+/* The frame, copied, for the host needs its buffers. NULL: no memory. */
 static struct pbuf *frame_copy(struct net_dev *dev, const struct net_frame *f)
 {
-	struct pbuf *p = pbuf_alloc(PBUF_RAW, (uint16_t)f->bytes, PBUF_POOL);
+	struct pbuf *p = NULL;
 	uint16_t at = 0;
 
-	for (uint32_t i = 0; p && i < f->npieces; i++) {
+	if (!net_memory_scarce())
+		p = pbuf_alloc(PBUF_RAW, (uint16_t)f->bytes, PBUF_POOL);
+	if (!p)
+		return NULL;
+	for (uint32_t i = 0; i < f->npieces; i++) {
 		pbuf_take_at(p, f->piece[i].data, (uint16_t)f->piece[i].bytes, at);
 		at = (uint16_t)(at + f->piece[i].bytes);
 	}
 	frame_free(dev, f);
 	return p;
+}
+
+/*
+ * Data that nobody reads must not take the last buffers: with few left it is copied, and if
+ * there is no memory for that either it is lost. Acknowledgements are small, and gone at once:
+ * they come through, or nothing would ever move again.
+ */
+static struct pbuf *frame_pbuf(struct net_iface *iface, const struct net_frame *f)
+{
+	uint32_t left = net_buffers_left(iface->dev), all = net_driver_buffers(iface->dev);
+	struct pbuf *p = left > all / 3 ? NULL : frame_copy(iface->dev, f);
+
+	if (p)
+		return p;
+	if (left > all / 8 || (f->bytes <= SMALL_BYTES && left > 16))
+		return frame_hold(iface, f);
+	frame_free(iface->dev, f);
+	return NULL;
 }
 
 /* Is it for us: to our address, or to many? */
@@ -133,6 +156,7 @@ static bool is_ours(const struct net_iface *iface, const uint8_t *to)
 static void input(struct net_iface *iface, const struct net_frame *f)
 {
 	struct netif *netif = &iface->netif;
+	bool good;
 	struct pbuf *p;
 
 	if ((net_packet_sockets && net_packet_input(iface->dev, f)) || f->bytes > UINT16_MAX ||
@@ -141,17 +165,19 @@ static void input(struct net_iface *iface, const struct net_frame *f)
 		frame_free(iface->dev, f);
 		return;
 	}
-	p = net_buffers_short(iface->dev) ? frame_copy(iface->dev, f) : frame_hold(iface, f);
+	good = f->vnet ? f->vnet->flags & 3 : net_checksum_partial(f);
+	p = frame_pbuf(iface, f);
 	if (!p) {
 		iface->dev->front->rx_dropped++;
 		return;
 	}
 	/* 1: from this host, never was on a wire; 2: was looked at on the way (VIRTIO 5.1.6.4). */
-	if (f->vnet && (f->vnet->flags & 3))
+	if (good)
 		netif->chksum_flags &=
 			(u16_t) ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP);
 	if (netif->input(p, netif) != ERR_OK)
 		pbuf_free(p);
+	net_recovery_after();
 	netif->chksum_flags |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
 }
 
@@ -173,7 +199,7 @@ static err_t iface_init(struct netif *netif)
 static struct net_iface *iface_new(struct net_dev *dev)
 {
 	struct net_iface *iface = uk_alloc(sizeof(*iface));
-	size_t held_bytes = dev->noxs->buffers * sizeof(*iface->held);
+	size_t held_bytes = net_driver_buffers(dev) * sizeof(*iface->held);
 
 	if (!iface)
 		return NULL;

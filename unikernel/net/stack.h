@@ -4,6 +4,7 @@
  *
  *   stack.c      lwIP's start, frames from and to the driver, uk_net_service
  *   offload.c    devices that take large segments without checksums
+ *   recovery.c   TCP's losses, better than lwIP has it
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
  *   timers.c     lwIP's timers, as far as there is something that they are for
  */
@@ -14,6 +15,8 @@
 #include "lwip/pbuf.h"
 
 #include "if.h"
+
+struct tcp_pcb;
 
 /* A received buffer as lwIP sees it: given back when lwIP, or the socket, is done. */
 struct net_held {
@@ -38,10 +41,11 @@ extern struct net_iface *net_ifaces[NOXS_NET_MAX]; /* by row of uk_net_dev; NULL
 /* ---- driver.c ---- */
 /* The stack starts to use dev. 0 or -ENOMEM. */
 long net_driver_open(struct net_dev *dev);
+uint32_t net_driver_buffers(const struct net_dev *dev); /* how many; numbers are from 0 */
 /* After a new generation: rings that the host made anew are fed. False: they make no sense. */
 bool net_driver_renew(struct net_dev *dev);
-/* More than half of what may be received into is held by the stack: it should copy. */
-bool net_buffers_short(const struct net_dev *dev);
+/* Buffers that may be received into, and that the stack does not hold. */
+uint32_t net_buffers_left(const struct net_dev *dev);
 /* Takes back what was sent. True: net_send had failed for want of buffers, and there are. */
 bool net_buffers_back(struct net_dev *dev);
 
@@ -51,6 +55,10 @@ void net_offload_start(struct net_iface *iface);
 void net_offload_mtu(struct net_iface *iface);
 /* The header of a frame to dev->segments. False: it is complete as it is. */
 bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_vnet *vnet);
+
+/* ---- recovery.c ---- */
+void net_recovery_after(void);               /* when lwIP has taken a frame */
+void net_recovery_tick(struct tcp_pcb *pcb); /* each TCP_TMR_INTERVAL */
 
 /* ---- interface.c ---- */
 struct net_iface *net_iface_of(const struct netif *netif); /* NULL: the loopback */
@@ -67,5 +75,9 @@ uint64_t net_timers_next(uint64_t now_ns);
 void net_timewait_trim(void);
 /* A frame came or went: neighbours and reassembly are aged for a while. */
 extern bool net_traffic;
+
+/* ---- partial.c ---- */
+/* Is a TCP or UDP checksum left to be filled in by whoever sends it? Then this host sent it. */
+bool net_checksum_partial(const struct net_frame *f);
 
 #endif

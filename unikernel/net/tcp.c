@@ -9,8 +9,6 @@
  */
 #include "tcpsock.h"
 
-#define POLL_INTERVAL 5 /* slow timer's ticks between two calls of tcp_looked_at: half a second */
-
 static const struct sock_ops tcp_ops;
 static void died(void *arg, err_t error);
 
@@ -35,7 +33,6 @@ void tcp_hold(struct tcp_sock *t, struct tcp_pcb *pcb)
 	tcp_recv(pcb, tcp_came);
 	tcp_sent(pcb, tcp_acknowledged);
 	tcp_err(pcb, died);
-	tcp_poll(pcb, tcp_looked_at, POLL_INTERVAL);
 	tcp_sock_tuned(&t->i.s);
 }
 

@@ -10,6 +10,8 @@
 #include "tcpsock.h"
 
 #define BOUNCE_BYTES 32768u /* from the program's memory to lwIP's goes through one of these */
+#define LOOK_TICKS   5      /* of lwIP's slow timer: half a second */
+#define SMALL_BYTES  1220   /* Nagle's algorithm is about segments that are smaller (RFC 9293) */
 #define PUSH_BYTES   65536u /* of a large send, the peer gets so much while the rest is copied */
 
 /* ---- receiving ---- */
@@ -155,17 +157,30 @@ static void room_came(struct tcp_sock *t)
 	sock_ready(&t->i.s, SOCK_OUT);
 }
 
+static err_t tcp_looked_at(void *arg, struct tcp_pcb *pcb);
+
+/* A connection is looked at only where there is a reason: each costs an idle VM a wake-up. */
+void tcp_look_at(struct tcp_sock *t)
+{
+	bool reason = t->starved || t->user_timeout_ms;
+
+	tcp_poll(t->pcb, reason ? tcp_looked_at : NULL, reason ? LOOK_TICKS : 0);
+}
+
 err_t tcp_acknowledged(void *arg, struct tcp_pcb *pcb, u16_t bytes)
 {
 	struct tcp_sock *t = arg;
 
-	t->starved = false;
+	if (t->starved) {
+		t->starved = false;
+		tcp_look_at(t);
+	}
 	room_came(t);
 	return ERR_OK;
 }
 
 /* Twice a second. */
-err_t tcp_looked_at(void *arg, struct tcp_pcb *pcb)
+static err_t tcp_looked_at(void *arg, struct tcp_pcb *pcb)
 {
 	struct tcp_sock *t = arg;
 
@@ -176,6 +191,7 @@ err_t tcp_looked_at(void *arg, struct tcp_pcb *pcb)
 	if (t->starved) {
 		t->starved = false;
 		room_came(t);
+		tcp_look_at(t);
 	}
 	return ERR_OK;
 }
@@ -217,6 +233,7 @@ static long put(struct tcp_sock *t, const struct sock_msg *m)
 		if (tcp_write(t->pcb, from, (uint16_t)n,
 			      TCP_WRITE_FLAG_COPY | (last ? 0 : TCP_WRITE_FLAG_MORE)) != ERR_OK) {
 			t->starved = true;
+			tcp_look_at(t);
 			break;
 		}
 		at += n;
@@ -238,6 +255,20 @@ static bool is_time(const struct tcp_sock *t, const struct sock_msg *m)
 	if (m->kernel)
 		return much_unsent(t->pcb);
 	return t->pcb->unsent && t->pcb->unsent->len >= t->pcb->mss / 2;
+}
+
+/* lwIP's segments may be larger than those on the wire (offload.c): to it even a large one may
+ * look small, and would wait for an acknowledgement. */
+static void output(struct tcp_sock *t)
+{
+	struct tcp_pcb *pcb = t->pcb;
+	bool large = pcb->unsent && pcb->unsent->len >= SMALL_BYTES && !t->no_delay;
+
+	if (large)
+		tcp_nagle_disable(pcb);
+	tcp_output(pcb);
+	if (large)
+		tcp_nagle_enable(pcb);
 }
 
 long tcp_sock_send(struct sock *s, struct sock_msg *m)
@@ -262,7 +293,7 @@ long tcp_sock_send(struct sock *s, struct sock_msg *m)
 	if (r == -EAGAIN || (r > 0 && m->done + (size_t)r < m->bytes))
 		t->wants_room = true;
 	if (t->wants_room || (r > 0 && is_time(t, m)))
-		tcp_output(t->pcb);
+		output(t);
 	return r;
 }
 

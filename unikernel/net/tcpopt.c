@@ -81,6 +81,7 @@ void tcp_sock_tuned(struct sock *s)
 	pcb->keep_idle = t->idle_s * 1000;
 	pcb->keep_intvl = t->interval_s * 1000;
 	pcb->keep_cnt = t->probes;
+	tcp_look_at(t);
 	if (t->max_segment && t->max_segment < pcb->mss)
 		pcb->mss = (uint16_t)t->max_segment;
 }
@@ -149,7 +150,8 @@ static long set(struct tcp_sock *t, int name, int v)
 		if (v < 0)
 			return -EINVAL;
 		t->user_timeout_ms = (uint32_t)v;
-		return 0;
+		r = 0;
+		break;
 	case TCP_QUICKACK:
 		t->quick_ack = v;
 		if (v && tcp_is_connected(t) && t->pcb->flags & TF_ACK_DELAY) {
@@ -175,7 +177,8 @@ static long set(struct tcp_sock *t, int name, int v)
 	case TCP_THIN_DUPACK:
 	case TCP_SAVE_SYN:
 	case TCP_TIMESTAMP:
-		return 0; /* nothing here that they would change */
+	case TCP_FASTOPEN: /* a client that asks for a cookie gets none, and does without */
+		return 0;  /* nothing here that they would change */
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -222,6 +225,15 @@ static uint32_t segments(const struct tcp_seg *seg)
 	return n;
 }
 
+/* On the wire: lwIP's may be larger, and the device cuts it. */
+static uint32_t segment_bytes(const struct tcp_sock *t)
+{
+	uint32_t headers = IP_IS_V6(&t->pcb->remote_ip) ? IP6_HLEN + TCP_HLEN : IP_HLEN + TCP_HLEN;
+	long mtu = inet_mtu(&t->i);
+
+	return mtu > headers ? uk_min(t->pcb->mss, (uint32_t)mtu - headers) : t->pcb->mss;
+}
+
 static void info_out(const struct tcp_sock *t, struct tcp_info *out)
 {
 	const struct tcp_pcb *pcb = t->pcb;
@@ -242,13 +254,13 @@ static void info_out(const struct tcp_sock *t, struct tcp_info *out)
 	out->tcpi_rcv_wscale = pcb->rcv_scale;
 	out->tcpi_rto = (uint32_t)pcb->rto * TCP_SLOW_INTERVAL * 1000;
 	out->tcpi_ato = TCP_FAST_INTERVAL * 1000;
-	out->tcpi_snd_mss = out->tcpi_rcv_mss = out->tcpi_advmss = pcb->mss;
+	out->tcpi_snd_mss = out->tcpi_rcv_mss = out->tcpi_advmss = segment_bytes(t);
 	out->tcpi_unacked = segments(pcb->unacked);
 	out->tcpi_rtt = (uint32_t)(pcb->sa >> 3) * TCP_SLOW_INTERVAL * 1000;
 	out->tcpi_rttvar = (uint32_t)(pcb->sv >> 2) * TCP_SLOW_INTERVAL * 1000;
 	out->tcpi_snd_ssthresh = pcb->mss ? pcb->ssthresh / pcb->mss : 0;
 	out->tcpi_snd_cwnd = pcb->mss ? pcb->cwnd / pcb->mss : 0;
-	out->tcpi_pmtu = (uint32_t)pcb->mss + (IP_IS_V6(&pcb->remote_ip) ? 60 : 40);
+	out->tcpi_pmtu = (uint32_t)uk_max(inet_mtu(&t->i), 0);
 	out->tcpi_rcv_space = pcb->rcv_wnd;
 	out->tcpi_notsent_bytes = pcb->snd_lbb - pcb->snd_nxt;
 	out->tcpi_snd_wnd = pcb->snd_wnd;
@@ -273,7 +285,7 @@ static bool get(const struct tcp_sock *t, int name, uint32_t *v)
 		*v = t->probes;
 		return true;
 	case TCP_MAXSEG:
-		*v = t->pcb ? t->pcb->mss : t->max_segment ? t->max_segment : 536;
+		*v = t->pcb ? segment_bytes(t) : t->max_segment ? t->max_segment : 536;
 		return true;
 	case TCP_USER_TIMEOUT:
 		*v = t->user_timeout_ms;

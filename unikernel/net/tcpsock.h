@@ -73,10 +73,10 @@ long tcp_sock_recv(struct sock *s, struct sock_msg *m);
 uint32_t tcp_sock_poll(struct sock *s);
 long tcp_sock_ioctl(struct sock *s, uint32_t cmd, uint64_t arg);
 void tcp_drop_received(struct tcp_sock *t);
+void tcp_look_at(struct tcp_sock *t); /* for starved and user_timeout_ms */
 /* lwIP's callbacks */
 err_t tcp_came(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t error);
 err_t tcp_acknowledged(void *arg, struct tcp_pcb *pcb, u16_t bytes);
-err_t tcp_looked_at(void *arg, struct tcp_pcb *pcb);
 
 /* ---- tcpopt.c ---- */
 void tcp_options_init(struct tcp_sock *t);

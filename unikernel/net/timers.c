@@ -116,11 +116,13 @@ static void tcp_run(uint64_t passed_ms)
 	/* What was slept counts. */
 	if (ticks > 1)
 		tcp_ticks += ticks - 1;
-	/* lwIP's first time-out is 3 s (RFC 1122); it has been one since RFC 6298. */
-	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
-		if ((pcb->state == SYN_SENT || pcb->state == SYN_RCVD) && !pcb->nrtx &&
-		    pcb->rto == 3000 / TCP_SLOW_INTERVAL)
-			pcb->rto = pcb->sv = 1000 / TCP_SLOW_INTERVAL;
+	for (struct tcp_pcb *pcb = tcp_active_pcbs, *next; pcb; pcb = next) {
+		next = pcb->next;
+		/* lwIP's first time-out is 3 s (RFC 1122); it has been one since RFC 6298. */
+		if ((pcb->state == SYN_SENT || pcb->state == SYN_RCVD) && !pcb->nrtx)
+			pcb->rto = 1000 / TCP_SLOW_INTERVAL;
+		net_recovery_tick(pcb);
+	}
 	tcp_tmr();
 	net_timewait_trim();
 }

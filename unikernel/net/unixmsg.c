@@ -50,6 +50,12 @@ static uint32_t cost_of(const struct unix_msg *msg)
 	return msg->bytes + MESSAGE_COST;
 }
 
+static void tell_room(const struct unix_sock *u)
+{
+	if (unix_writable(u))
+		uk_file_ready(u->s.file, SOCK_OUT);
+}
+
 static void put_files(struct unix_msg *msg)
 {
 	for (uint32_t i = 0; i < msg->nfiles; i++)
@@ -77,8 +83,7 @@ static void msg_free(struct unix_msg *msg)
 		put_files(m);
 		m->from->sent_bytes -= cost_of(m);
 		under_way -= cost_of(m);
-		if (unix_writable(m->from))
-			uk_file_ready(m->from->s.file, SOCK_OUT);
+		tell_room(m->from);
 		unix_unref(m->from);
 		uk_free(m);
 	}
@@ -125,10 +130,13 @@ uint32_t unix_unread(const struct unix_sock *u)
 	return bytes;
 }
 
-bool unix_queue_full(const struct unix_sock *u, const struct unix_sock *other)
+bool unix_queue_full(struct unix_sock *u, const struct unix_sock *other)
 {
-	return u->s.type == SOCK_DGRAM && other != u && other->peer != u &&
-	       other->nreceived > other->backlog;
+	bool full = u->s.type == SOCK_DGRAM && other != u && other->peer != u &&
+		    other->nreceived > other->backlog;
+
+	u->waits |= full && other == u->peer;
+	return full;
 }
 
 /* ---- sending ---- */
@@ -273,24 +281,41 @@ static long datagram_to(struct unix_sock *u, const struct sock_msg *m, struct un
 	if (u->peer->dead) {
 		unix_disconnect(u);
 		u->state = UNIX_FREE;
+		unix_drop_all(u); /* Linux, too: what that one sent is lost */
 		return -ECONNREFUSED;
 	}
 	unix_ref(*other);
 	return 0;
 }
 
+static long send_to(struct unix_sock *u, struct unix_sock *other, const struct sock_msg *m,
+		    const struct unix_control *c)
+{
+	struct unix_msg *msg;
+	long r;
+
+	if (!unix_may_send(u, other))
+		return -EPERM;
+	if (other->receive_shut)
+		return -EPIPE;
+	if (unix_queue_full(u, other))
+		return -EAGAIN;
+	r = msg_new(u, m, 0, (uint32_t)m->bytes, c, c->nfiles, &msg);
+	if (r)
+		return r;
+	deliver(other, msg);
+	return (long)m->bytes;
+}
+
 static long send_datagram(struct unix_sock *u, struct sock_msg *m, const struct unix_control *c)
 {
 	struct unix_sock *other;
-	struct unix_msg *msg;
 	long r;
 
 	r = u->s.type == SOCK_SEQPACKET ? sock_take_error(&u->s) : 0;
 	if (r)
 		return r;
 	if (u->s.type == SOCK_SEQPACKET && u->state != UNIX_CONNECTED)
-		return -ENOTCONN;
-	if (!m->name.bytes && !u->peer)
 		return -ENOTCONN;
 	if (m->bytes > u->s.send_bytes - uk_min(u->s.send_bytes, 32u))
 		return -EMSGSIZE;
@@ -302,21 +327,13 @@ static long send_datagram(struct unix_sock *u, struct sock_msg *m, const struct 
 	if (u->sent_bytes >= buffer_of(u))
 		return -EAGAIN;
 	r = datagram_to(u, m, &other);
-	if (r)
-		return r;
-	if (!unix_may_send(u, other))
-		r = -EPERM;
-	else if (other->receive_shut)
-		r = -EPIPE;
-	else if (unix_queue_full(u, other))
-		r = -EAGAIN;
-	else
-		r = msg_new(u, m, 0, (uint32_t)m->bytes, c, c->nfiles, &msg);
 	if (!r) {
-		deliver(other, msg);
-		r = (long)m->bytes;
+		r = send_to(u, other, m, c);
+		unix_unref(other);
 	}
-	unix_unref(other);
+	/* On Linux the message was made by now, and a message's end is room. */
+	if (r < 0)
+		tell_room(u);
 	return r;
 }
 
@@ -372,6 +389,14 @@ static void sender_out(const struct unix_sock *u, struct sock_msg *m, const stru
 			      sizeof(msg->credentials));
 }
 
+/* Nothing more will come: told to who waits, of datagrams not to who would not have waited. */
+static bool at_end(const struct unix_sock *u, const struct sock_msg *m)
+{
+	bool waits = !(m->flags & MSG_DONTWAIT) && !(u->s.file->flags & O_NONBLOCK);
+
+	return u->receive_shut && (u->s.type == SOCK_SEQPACKET || waits);
+}
+
 static long receive_datagram(struct unix_sock *u, struct sock_msg *m)
 {
 	struct unix_msg *msg = first_msg(u);
@@ -382,7 +407,7 @@ static long receive_datagram(struct unix_sock *u, struct sock_msg *m)
 	if (u->s.error)
 		return sock_take_error(&u->s);
 	if (!msg)
-		return u->receive_shut ? 0 : -EAGAIN;
+		return at_end(u, m) ? 0 : -EAGAIN;
 	bytes = (uint32_t)uk_min(m->bytes, msg->bytes);
 	if (bytes && sock_copy_out(m, 0, msg->data, bytes) < 0)
 		return -EFAULT;

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # lib-net.sh: two namespaces joined by a veth: c has 10.9.0.1 on c0; h has h0, a port of br0. A
-# VM in h, a client in c. iproute is iproute2's ip; busybox's own knows no veth.
+# VM in h, a client in c. busybox's own ip knows no veth.
 #
 # shellcheck shell=sh source=tests/amdv/scripts/lib.sh
 . scripts/lib.sh
 
+iproute() {
+	/iproute2/ip "$@"
+}
+
+at_exit 'for ns in c h; do iproute netns del $ns; done'
 for ns in c h; do
 	iproute netns add $ns
 	iproute -n $ns link set lo up
