@@ -58,10 +58,11 @@ chosen() { [[ $1 =~ $only ]]; }
 # time counts. What failed the first time is said at the end all the same.
 try() { # FUNCTION ARGUMENT...
 	local before=("$passed" "$failed" "$skipped")
+	cp "$work/failed" "$work/failed-before"
 	"$@"
 	[ -n "${RETRY:-}" ] && [ "$failed" -gt "${before[1]}" ] || return 0
-	cat "$work/failed" >>"$work/flaky"
-	: >"$work/failed"
+	tail -n +$(($(wc -l <"$work/failed-before") + 1)) "$work/failed" >>"$work/flaky"
+	cp "$work/failed-before" "$work/failed"
 	passed=${before[0]} failed=${before[1]} skipped=${before[2]}
 	echo "       once more:"
 	"$@"

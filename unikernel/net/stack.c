@@ -13,12 +13,12 @@
 #include "lwip/init.h"
 #include "lwip/priv/tcp_priv.h"
 
+#include "lwip_hooks.h"
 #include "stack.h"
 
-#define BATCH       256u /* frames that one look takes, of each device */
-#define ETH_BYTES   14u
-#define SMALL_BYTES 128u
-#define LOOK_NS     20000000ull
+#define BATCH     256u /* frames that one look takes, of each device */
+#define ETH_BYTES 14u
+#define LOOK_NS   20000000ull
 
 bool uk_net_live;
 struct net_iface *net_ifaces[NOXS_NET_MAX];
@@ -130,21 +130,34 @@ static struct pbuf *frame_copy(struct net_dev *dev, const struct net_frame *f)
 }
 
 /*
- * Data that nobody reads must not take the last buffers: with few left it is copied, and if
- * there is no memory for that either it is lost. Acknowledgements are small, and gone at once:
- * they come through, or nothing would ever move again.
+ * Data that nobody reads must not take the last buffers, nor the last memory. With few buffers
+ * left frames are copied; without memory for that they are held all the same, and then
+ * connections get no more whose program does not read: the others go on.
  */
+static enum { PLENTY, SCARCE, LAST } supply;
+
 static struct pbuf *frame_pbuf(struct net_iface *iface, const struct net_frame *f)
 {
 	uint32_t left = net_buffers_left(iface->dev), all = net_driver_buffers(iface->dev);
 	struct pbuf *p = left > all / 3 ? NULL : frame_copy(iface->dev, f);
 
+	supply = p || left > all / 3 ? PLENTY : left > all / 8 ? SCARCE : LAST;
 	if (p)
 		return p;
-	if (left > all / 8 || (f->bytes <= SMALL_BYTES && left > 16))
+	if (left > 16)
 		return frame_hold(iface, f);
 	frame_free(iface->dev, f);
 	return NULL;
+}
+
+err_t net_tcp_may_take(const struct tcp_pcb *pcb, const struct pbuf *p)
+{
+	uint32_t unread;
+
+	if (supply == PLENTY || !p->tot_len || pcb->state < ESTABLISHED)
+		return ERR_OK;
+	unread = TCP_WND_MAX(pcb) - pcb->rcv_wnd;
+	return unread > (supply == LAST ? 0 : 16384u) ? ERR_MEM : ERR_OK;
 }
 
 /* Is it for us: to our address, or to many? */

@@ -7,6 +7,7 @@
 #include "lwip/ip_addr.h"
 
 struct netif;
+struct pbuf;
 struct tcp_hdr;
 struct tcp_pcb;
 
@@ -21,17 +22,13 @@ struct netif *net_ip6_route(const ip6_addr_t *src, const ip6_addr_t *dest);
 #define LWIP_HOOK_ND6_GET_GW net_nd6_gateway
 #define LWIP_HOOK_IP6_ROUTE  net_ip6_route
 
-/* offload.c: large segments; recovery.c: losses. Before lwIP looks at the segment. */
+/* Before lwIP looks at a segment. offload.c: large ones; recovery.c: losses; stack.c: is there
+ * memory for it? */
 void net_offload_tcp_input(struct tcp_pcb *pcb);
 void net_recovery_before(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, u16_t options);
-#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
-	(net_offload_tcp_input(pcb), net_recovery_before(pcb, hdr, opt1len), ERR_OK)
-
-/* timewait.c: a SYN that is about to come in. 0: the packet goes its way. */
-struct pbuf;
-int net_time_wait_ip4(struct pbuf *p, struct netif *netif);
-int net_time_wait_ip6(struct pbuf *p, struct netif *netif);
-#define LWIP_HOOK_IP4_INPUT net_time_wait_ip4
-#define LWIP_HOOK_IP6_INPUT net_time_wait_ip6
+err_t net_tcp_may_take(const struct tcp_pcb *pcb, const struct pbuf *p);
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p)       \
+	(net_offload_tcp_input(pcb), net_recovery_before(pcb, hdr, opt1len), \
+	 net_tcp_may_take(pcb, p))
 
 #endif
