@@ -57,12 +57,15 @@ $(LWIP)/.unpacked: scripts/debsrc.sh scripts/debsrc.sha256
 	$(Q)rm -rf $(LWIP) && mkdir -p $(B) && scripts/debsrc.sh lwip $(LWIP_VERSION) $(LWIP) >$(B)/lwip.log || { cat $(B)/lwip.log; exit 1; }
 	$(Q)touch $@
 
-$(B)/unikernel/lwip/%.o: $(LWIP)/.unpacked $(wildcard unikernel/net/lwip/*.h unikernel/net/lwip/*/*.h)
+# -MMD names no headers of the system's, and for the compiler these are some.
+LWIP_CONF := $(LWIP)/.unpacked $(wildcard unikernel/net/lwip/*.h unikernel/net/lwip/*/*.h)
+
+$(B)/unikernel/lwip/%.o: $(LWIP_CONF)
 	$(dir)
 	$(call say,LWIP,$*)
 	$(Q)$(CC) $(filter-out $(WARN),$(UK_FLAGS)) -std=gnu17 -w $(LWIP_FLAGS) $(DEPFLAGS) -c -o $@ $(LWIP)/src/$*.c
 
-$(B)/unikernel/net/%.o: unikernel/net/%.c $(LWIP)/.unpacked
+$(B)/unikernel/net/%.o: unikernel/net/%.c $(LWIP_CONF)
 	$(dir)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(UK_FLAGS) $(LWIP_FLAGS) $(DEPFLAGS) -c -o $@ $<
@@ -181,7 +184,9 @@ $(B)/mayfly-backtrace: $(BT_SRC:%.c=$(B)/%.o) $(B)/helper/err.o
 
 $(B)/monitor/daemon/api_about.o: monitor/daemon/openapi.yaml
 
-$(B)/mayfly-daemon: $(DAEMON_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o options.o)
+NET_SPEC := $(addprefix $(B)/helper/,net_spec.o net_spec_print.o net_port.o)
+
+$(B)/mayfly-daemon: $(DAEMON_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o options.o) $(NET_SPEC)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(DAEMON_LIBS)
 

@@ -98,15 +98,18 @@ api() { # METHOD PATH [BODY]
 
 start_all() {
 	MAYFLY="$work/mayfly" start_daemon "$work/run" "$work/daemon.log" --shells 0 --keep 100000
-	api PUT /v1/pool "{\"flavours\": [{\"memory_mib\": 64, \"minimum\": $ready, \"maximum\": $ready,
-		\"net\": [\"$device\"]}]}" >"$work/pool"
-	until [ "$(api GET /v1/pool | jq '.flavours[0].ready')" -ge "$ready" ]; do
+	api PUT /v1/pool "{\"flavours\": [{\"memory_mib\": 64, \"minimum\": 0, \"maximum\": 0},
+		{\"memory_mib\": 64, \"minimum\": $ready, \"maximum\": $ready,
+		\"net\": [\"$device\"]}]}" >"$work/pool" ||
+		die "the pool: $(cat "$work/pool")"
+	until [ "$(api GET /v1/pool | jq '.flavours[1].ready')" -ge "$ready" ]; do
 		kill -0 "$daemon" || die "the daemon ended: $(tail -n 2 "$work/daemon.log")"
-		[ "$(api GET /v1/pool | jq '.flavours[0].failed')" -lt 20 ] || die "shells fail: $(tail -n 2 "$work/daemon.log")"
+		[ "$(api GET /v1/pool | jq '.flavours[1].failed')" -lt 20 ] || die "shells fail: $(tail -n 2 "$work/daemon.log")"
 		sleep 0.2
 	done
 	# One that does not count: what the first start does once is done.
-	api POST /v1/vms "{\"image\": \"$APPS/noop\", \"net\": [\"$device,ip=10.9.255.254/16\"]}" >"$work/first"
+	api POST /v1/vms "{\"image\": \"$APPS/noop\", \"net\": [\"$device,ip=10.9.255.254/16\"]}" >"$work/first" ||
+		die "a VM: $(cat "$work/first")"
 	sleep 1 # the last ports' floods
 	mkfifo "$work/fifo"
 	ip netns exec $H "$BENCH/net_jit" dispatcher h0 10.9 "$socket" \
@@ -132,10 +135,12 @@ export -f no_floods
 ip netns exec $H bash -c no_floods &
 watcher=$!
 warn_if_busy
-[ $json -eq 1 ] && echo '[' || {
+if [ $json -eq 1 ]; then
+	echo '['
+else
 	echo '| every, ms | clients | lost | p50 ms | p90 ms | p99 ms | max ms | asked again |'
 	echo '|---|---|---|---|---|---|---|---|'
-}
+fi
 separator=
 for interval in ${intervals//,/ }; do
 	start_all

@@ -150,8 +150,8 @@ size_t net_port_print(const struct net_port *p, char *buf, size_t size)
 	int n;
 
 	if (p->count > 1) {
-		snprintf(host, sizeof(host), "-%u", p->host + p->count - 1);
-		snprintf(guest, sizeof(guest), "-%u", p->guest + p->count - 1);
+		snprintf(host, sizeof(host), "-%u", p->host + p->count - 1u);
+		snprintf(guest, sizeof(guest), "-%u", p->guest + p->count - 1u);
 	}
 	n = snprintf(buf, size, "%s%s%s%s%u%s:%u%s/%s", v6 ? "[" : "", p->address, v6 ? "]" : "",
 		     p->address[0] ? ":" : "", p->host, host, p->guest, guest,

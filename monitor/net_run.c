@@ -83,10 +83,10 @@ uint32_t net_look(uint32_t events)
 	uint32_t is = 0;
 
 	net_lock();
-	for (unsigned i = 0; i < net_count; i++) {
+	for (unsigned i = 0; i < net_count; i++)
 		is |= look(&net_devs[i], i, events);
+	for (unsigned i = 0; i < net_count && !is; i++)
 		net_devs[i].looked = true;
-	}
 	net_unlock();
 	return is;
 }

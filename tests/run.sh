@@ -4,12 +4,13 @@
 # run.sh: what `make check` runs once all is built: one line for a test file, the details
 # of what failed, and last "N passed, N failed, N skipped".
 #
-#   tests/run.sh [--build DIR] [--only REGEX] [unit|guest|e2e|fuzz]...     (all four)
+#   tests/run.sh [--build DIR] [--only REGEX] [unit|guest|e2e|net|fuzz]...     (all five)
 #
 #   unit   DIR/tests/unit/*: cmocka programs, run as they are
 #   guest  DIR/tests/guest/{musl,glibc}/*: run natively and by `mayfly run`; exit code 0 and
 #          SUCCESS on stdout, or 77 and the reason on stdout's last line: skipped
 #   e2e    tests/e2e/*.bats
+#   net    tests/net/*.bats, as root
 #   fuzz   DIR/tests/fuzz/*: libFuzzer programs, $FUZZ_SECONDS (20) each
 #
 # With $RETRY set a file that fails is run once more, and said to be flaky if it passes then.
@@ -30,7 +31,7 @@ mkdir -p "$build/tests"
 build=$(cd "$build" && pwd)
 export MAYFLY=${MAYFLY:-$build/mayfly} PROGRAMS=${PROGRAMS:-$build/tests/programs}
 groups=("$@")
-[ $# -gt 0 ] || groups=(unit guest e2e fuzz)
+[ $# -gt 0 ] || groups=(unit guest e2e net fuzz)
 limit=60 # seconds, for a unit test or a guest program; e2e has its own
 
 passed=0 failed=0 skipped=0
@@ -262,7 +263,7 @@ fi
 for group in "${groups[@]}"; do
 	counted=$((passed + failed + skipped))
 	case $group in
-	unit | guest | e2e | fuzz) $group ;;
+	unit | guest | e2e | net | fuzz) $group ;;
 	*) echo "run.sh: there is no group $group" >&2 && exit 2 ;;
 	esac
 	if [ $((passed + failed + skipped)) -eq "$counted" ] && [ -z "$only" ]; then

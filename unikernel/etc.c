@@ -34,6 +34,9 @@ void uk_etc_fill(struct uk_node *dir)
 		{"hosts", hosts},
 		{"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"
 				  "networks: files\nprotocols: files\nservices: files\n"},
+		/* Without it glibc takes the first line of a name in hosts for the only one
+		 * (host.conf(5)). */
+		{"host.conf", "multi on\n"},
 		{"services", services},
 		{"protocols", protocols},
 	};

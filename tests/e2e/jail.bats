@@ -116,7 +116,7 @@ metric() {
 	grep -q "$STOPPED" "$T/run.err" || fail "stderr: $(cat "$T/run.err")"
 }
 
-@test "a shell can have one thread more, for its output" {
+@test "a shell can have two threads more, for its output and its net devices" {
 	[ "$(id -u)" -eq 0 ] || skip "without root shells share a user, and have none"
 	turn threads
 	[ "$exit_code" -eq 11 ] || fail "exit code $exit_code, not EAGAIN" # and not $WORKED
@@ -232,8 +232,8 @@ metric() {
 	limit 'Max msgqueue size' 0
 	limit 'Max nice priority' 0
 	limit 'Max realtime priority' 0
-	limit 'Max open files' 32
-	limit 'Max processes' '[02]'
+	limit 'Max open files' 64
+	limit 'Max processes' '[03]'
 	limit 'Max pending signals' 16
 	[ "$(cat "/proc/$pid/oom_score_adj")" -eq 800 ]
 	remove "$id"

@@ -13,6 +13,7 @@ load net
 serving() {
 	local n=$1 port=$2 tries=0
 	publish=$port home_command "$n" -- "${@:3}"
+	rm -f "$T/home$n.out"
 	ip netns exec "${command[@]}" <"${stdin:-/dev/null}" >"$T/home$n.out" 2>"$T/home$n.err" 3>&- &
 	children+=($!)
 	pid[n]=$!

@@ -4,7 +4,7 @@
 # config.bats: where a VM's addresses and names come from: DHCP, router advertisements, DNS.
 # dnsmasq is all three, in the client's namespace.
 #
-# shellcheck disable=SC2154,SC2030,SC2031,SC2034 # shared with net.bash
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034,SC2054 # shared with net.bash
 
 load ../e2e/helpers
 load net

@@ -74,6 +74,7 @@ namespace() {
 	namespaces+=("$1")
 	ip -n "$1" link set lo up
 	# What is configured here shall be so at once, and nothing else shall be.
+	# shellcheck disable=SC2016
 	in_ns "$1" sh -c 'for d in all default; do
 			echo 0 >/proc/sys/net/ipv6/conf/$d/accept_dad
 			echo 0 >/proc/sys/net/ipv6/conf/$d/accept_ra
@@ -153,6 +154,7 @@ world() {
 background() { # NAME NAMESPACE COMMAND...
 	local name=$1
 	shift
+	rm -f "$T/$name.out" # of the one before: it has said that it is ready
 	ip netns exec "$@" </dev/null >"$T/$name.out" 2>"$T/$name.err" 3>&- &
 	children+=($!)
 }

@@ -3,7 +3,7 @@
 #
 # reach.bats: who reaches whom: ping, MTU, neighbours, several VMs on one bridge.
 #
-# shellcheck disable=SC2154,SC2030,SC2031 # shared with net.bash
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034,SC2016 # shared with net.bash
 
 load ../e2e/helpers
 load net

@@ -267,7 +267,7 @@ static long threads(void)
 	while (n < MAX_THREADS && !ret)
 		if (!(ret = pthread_create(&thread, NULL, sleeper, NULL)))
 			n++;
-	if (n > 1)
+	if (n > 2)
 		return 0;
 	errno = ret;
 	return -1;

@@ -84,6 +84,11 @@ void net_flush(void)
 {
 }
 
+void net_goodbye(uint64_t wait_ns)
+{
+	(void)wait_ns;
+}
+
 bool net_spins(void)
 {
 	return false;

@@ -61,14 +61,21 @@ void net_flush(void)
 	uk_net_unsent = 0;
 }
 
+static bool awake;           /* the monitor polls */
+static unsigned looks_until; /* looks before a frame is there */
+
 bool net_spins(void)
 {
-	return false;
+	return awake;
 }
 
 bool net_news(void)
 {
-	return false;
+	uk_mock.mono_ns += 100;
+	if (!looks_until || --looks_until)
+		return false;
+	frames++;
+	return true;
 }
 
 void net_waiting(void)
@@ -134,6 +141,8 @@ static int setup(void **state)
 	due_ns = alarm_at = NOXS_FOREVER;
 	tick_at = 0;
 	start_result = 0;
+	awake = false;
+	looks_until = 0;
 	return 0;
 }
 
@@ -236,6 +245,21 @@ static void a_signal_interrupts(void **state)
 	assert_int_equal(waits, 3);
 }
 
+static void while_the_monitor_polls_a_frame_needs_no_exit(void **state)
+{
+	(void)state;
+	awake = true;
+	looks_until = 100;
+	assert_int_equal(uk_wait(NOXS_EV_NET_ALL, NOXS_FOREVER), NOXS_EV_NET_ALL);
+	assert_int_equal(waits, 0);
+	/* Not for ever, and not past the deadline. */
+	script[0].ready = NOXS_EV_STDIN;
+	assert_int_equal(uk_wait(NOXS_EV_STDIN | NOXS_EV_NET_ALL, NOXS_FOREVER), NOXS_EV_STDIN);
+	assert_int_equal(waits, 1);
+	assert_int_equal(uk_wait(NOXS_EV_NET_ALL, uk_mock.mono_ns + 5000), 0);
+	assert_int_equal(waits, 2);
+}
+
 static void without_memory_for_it_there_is_none(void **state)
 {
 	(void)state;
@@ -275,6 +299,7 @@ int main(void)
 		CASE(other_timers_do),
 		CASE(a_look_without_waiting_asks_the_monitor_once),
 		CASE(a_signal_interrupts),
+		CASE(while_the_monitor_polls_a_frame_needs_no_exit),
 		CASE(without_memory_for_it_there_is_none),
 		CASE(a_computing_program_is_preempted_for_it),
 	};

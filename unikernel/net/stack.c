@@ -13,16 +13,19 @@
 #include "lwip/init.h"
 #include "lwip/priv/tcp_priv.h"
 
+#include "../signal.h"
 #include "lwip_hooks.h"
 #include "stack.h"
 
 #define BATCH     256u /* frames that one look takes, of each device */
 #define ETH_BYTES 14u
 #define LOOK_NS   20000000ull
+#define TICK_NS   10000000ull /* a computing program leaves the network alone for that long */
 
 bool uk_net_live;
 struct net_iface *net_ifaces[NOXS_NET_MAX];
 static uint64_t next_look_ns; /* at the timers */
+static uint64_t fresh_until_ns;
 
 /* ---- to the wire ---- */
 
@@ -191,6 +194,7 @@ static void input(struct net_iface *iface, const struct net_frame *f)
 	if (netif->input(p, netif) != ERR_OK)
 		pbuf_free(p);
 	net_recovery_after();
+	supply = PLENTY;
 	netif->chksum_flags |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
 }
 
@@ -287,6 +291,11 @@ bool uk_net_service(void)
 	if (!uk_net_live)
 		return false;
 	now = uk_monotonic_ns();
+	/* A program that calls often need not be preempted. */
+	if (uk_net_ndevs && now >= fresh_until_ns) {
+		fresh_until_ns = now + TICK_NS / 2;
+		uk_timer_tick_at(now + TICK_NS);
+	}
 	for (uint32_t i = 0; i < uk_net_ndevs; i++)
 		if (net_ifaces[i])
 			done |= serve_device(net_ifaces[i]);

@@ -10,6 +10,7 @@ iproute() {
 	/iproute2/ip "$@"
 }
 
+# shellcheck disable=SC2016
 at_exit 'for ns in c h; do iproute netns del $ns; done'
 for ns in c h; do
 	iproute netns add $ns

@@ -22,6 +22,12 @@ struct netif *net_ip6_route(const ip6_addr_t *src, const ip6_addr_t *dest);
 #define LWIP_HOOK_ND6_GET_GW net_nd6_gateway
 #define LWIP_HOOK_IP6_ROUTE  net_ip6_route
 
+/* timewait.c: a SYN to a connection in TIME_WAIT. */
+int net_time_wait_ip4(struct pbuf *p, struct netif *netif);
+int net_time_wait_ip6(struct pbuf *p, struct netif *netif);
+#define LWIP_HOOK_IP4_INPUT net_time_wait_ip4
+#define LWIP_HOOK_IP6_INPUT net_time_wait_ip6
+
 /* Before lwIP looks at a segment. offload.c: large ones; recovery.c: losses; stack.c: is there
  * memory for it? */
 void net_offload_tcp_input(struct tcp_pcb *pcb);

@@ -88,8 +88,8 @@
 #define TCP_SND_QUEUELEN               8192 /* pbufs */
 #define TCP_SNDLOWAT                   (TCP_SND_BUF / 3)
 #define TCP_SNDQUEUELOWAT              (TCP_SND_QUEUELEN / 2)
-#define TCP_WND_UPDATE_THRESHOLD       (4 * 1460)
-#define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they take a window for 16 bits */
+#define TCP_WND_UPDATE_THRESHOLD       (TCP_WND / 4) /* what was received is acknowledged anyway */
+#define LWIP_DISABLE_TCP_SANITY_CHECKS 1             /* they take a window for 16 bits */
 #define LWIP_TCP_SACK_OUT              1
 /* lwIP's own backlog counts to 255; tcp.c has one, and by this is asked when a SYN comes. */
 #define TCP_LISTEN_BACKLOG        0
