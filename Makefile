@@ -232,7 +232,7 @@ apps: $(APPS) ## the example programs of unikernel/apps
 sources = $(shell sed -n 's/^.*sources: *//p' $(1) | sed 's,\*/.*,,')
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-OURS := $(wildcard noxs/*.h monitor/*.[ch] monitor/image/*.[ch] monitor/daemon/*.[ch] unikernel/*.[ch] tests/unit/uk_mock.*)
+OURS := $(wildcard noxs/*.h unikernel/net/*.[ch] monitor/*.[ch] monitor/image/*.[ch] monitor/daemon/*.[ch] unikernel/*.[ch] tests/unit/uk_mock.*)
 TEST_LIBS := -lcmocka -l:libdw.a -lelf -lnettle -ljansson -lz -lZydis $(DAEMON_LIBS)
 guests = $(patsubst tests/$(1)/%.c,$(B)/tests/$(1)/$(2)/%,$(wildcard tests/$(1)/*.c))
 GUESTS := $(call guests,guest,musl) $(call guests,guest,glibc) \

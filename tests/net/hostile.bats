@@ -104,7 +104,7 @@ hostile_world() {
 
 hostile_end() {
 	undisturbed
-	[ "$(kernel_log)" -eq "$log" ] || fail "$kind: the kernel says: $(dmesg | tail -n 5)"
+	kernel_silent "$log"
 	ask end 10.9.0.2
 	ended 1 0
 }
@@ -195,7 +195,7 @@ hostile_end() {
 		# Under way, at the same time, the neighbour is as good as ever.
 		home_command 2 --timeout=20s -- "$HOSTILE" flood 0xffffffffffff 0x02000a090003 noise 3000
 		background noise "${command[@]}"
-		ask udp 10.9.0.2 200 100
+		ask udp 10.9.0.2 200 100 10 # broadcasts are for it, too: its ring may be full
 		ask both 10.9.0.2 1000000
 		kill -0 "${children[-1]}" # it was under way
 		wait "${children[-1]}"
@@ -241,7 +241,7 @@ survives() {
 	kill -0 "${pid[1]}" || fail "$kind: it ended: $(tail -n 3 "$T/home1.err")"
 	kill -TERM "${pid[1]}"
 	ended 1 143
-	[ "$(kernel_log)" -eq "$log" ] || fail "$kind: the kernel says: $(dmesg | tail -n 5)"
+	kernel_silent "$log"
 }
 
 @test "the interface is deleted while it is in use" {
