@@ -8,7 +8,7 @@
 # (1000, 5000, 10000, 50000, 100000 us). How long until the answer, and how many got none.
 #
 #   clients     namespace C, 10.9.0.1/16, a veth to
-#   dispatcher  namespace H, on the bridge's port: sees the ARP request for an address that has no
+#   dispatcher  namespace H, on the bridge: sees the ARP request for an address that has no
 #               VM, and asks the daemon for one; net_jit.c is both
 #   daemon      with --ready (N + 8) shells that have a tap or a veth on the bridge already
 #   VM          noop: tells its address when it starts, which answers the client's ARP request;
@@ -112,7 +112,7 @@ start_all() {
 		die "a VM: $(cat "$work/first")"
 	sleep 1 # the last ports' floods
 	mkfifo "$work/fifo"
-	ip netns exec $H "$BENCH/net_jit" dispatcher h0 10.9 "$socket" \
+	ip netns exec $H "$BENCH/net_jit" dispatcher br0 10.9 "$socket" \
 		"{\"image\": \"$APPS/noop\", \"net\": [\"$device,ip=@/16\"]}" >"$work/fifo" 2>"$work/dispatcher" &
 	dispatcher=$!
 	read -r _ <"$work/fifo"

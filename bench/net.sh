@@ -5,8 +5,8 @@
 #
 # What the network costs: the same static servers as a process in a network namespace, in a runc
 # container in such a namespace, and in a VM, on AF_XDP and on a tap, all of them behind a veth
-# each, in turn, N (3) rounds of N (1000) ms a measure. The client is a process in a namespace
-# of its own, and so is what answers its pings.
+# each, in turn, N (3) rounds of N (1000) ms a measure. The client is a process in another
+# namespace.
 #
 #   process, runc   address on the veth's far end
 #   VM, AF_XDP      the socket is on the veth's far end: nothing between
@@ -107,6 +107,7 @@ checksums() { # N SUBJECT on|off
 serve() {
 	local n=$1 subject=$2 port=$3 tries=0 ns=$base.$2
 	shift 3
+	rm -f "$work/log" # what it says is waited for
 	case $subject in
 	process) ip netns exec "$ns" "$@" >"$work/log" 2>&1 & ;;
 	runc)
@@ -129,7 +130,7 @@ serve() {
 # iperf3 takes whoever connects for a client, and says when it is ready for one.
 serves() { # N PORT
 	if [ "$2" -eq 5201 ]; then
-		grep -q listening "$work/log"
+		grep -qs listening "$work/log"
 	else
 		client timeout 1 bash -c "</dev/tcp/10.9.$1.2/$2" 2>/dev/null
 	fi

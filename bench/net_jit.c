@@ -9,9 +9,10 @@
  * twice, and an ARP request that is repeated (after 1 s) shows as such a latency.
  *
  *   net_jit dispatcher IFACE NETWORK SOCKET BODY
- *     Sees the ARP requests on IFACE; for an address that it has not seen yet it has the daemon
- *     start a VM, by BODY with the address in place of each @. The VM tells by itself who it
- *     is (RFC 5227, 2.3), which is the answer to the request. Prints "ready".
+ *     Sees the ARP requests on IFACE (a bridge: its ports have none left for others); for an
+ * address that it has not seen yet it has the daemon start a VM, by BODY with the address in place
+ * of each @. The VM tells by itself who it is (RFC 5227, 2.3), which is the answer to the request.
+ * Prints "ready".
  *
  * NETWORK: a /16, like 10.9; addresses begin at .1.0.
  */

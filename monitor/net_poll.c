@@ -31,7 +31,7 @@
 #define SOON_NS     1000000ull    /* after a doorbell the next: it has much to send */
 #define LOOKS       20u           /* in vain, at least, before it stops */
 #define MANY        4u            /* of them in a row, */
-#define MOST        256u          /* more after each time that polling was in vain */
+#define MOST        32u           /* more after each time that polling was in vain */
 #define STACK_BYTES 32768
 
 static struct {

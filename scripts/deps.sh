@@ -13,7 +13,7 @@ set -euo pipefail
 
 build=(gcc make musl-tools linux-libc-dev pkg-config libelf-dev libdw-dev libzydis-dev
 	nettle-dev libjansson-dev zlib1g-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev
-	libsystemd-dev libcurl4-gnutls-dev dpkg-dev clang llvm libbpf-dev libxdp-dev libmnl-dev passt)
+	libsystemd-dev libcurl4-gnutls-dev curl dpkg-dev clang llvm libbpf-dev libxdp-dev libmnl-dev passt)
 # clang for the fuzz targets: the unversioned libclang-rt-dev depends on the sanitizer
 # runtimes of the very version that the unversioned clang stands for.
 # From liblua5.4-dev on: what tests/programs/build.sh makes its programs of.

@@ -54,8 +54,14 @@ static size_t print_open(const struct net_spec *spec, char *buf, size_t size)
 	return net_spec_print(&open, buf, size);
 }
 
-/* False: it says what only a device of its own can have: ports, passt's addresses, an address
- * by which others' frames are told from its. */
+/* Its MAC is told to a switch, or a steering program, when it is opened: it cannot be another's. */
+static bool has_fixed_mac(const struct net_spec *spec)
+{
+	return spec->kind == NET_XDP || (spec->kind == NET_TAP && spec->bridge[0]);
+}
+
+/* False: it says what only a device of its own can have: ports, passt's addresses, a MAC where
+ * that has to be known when it is opened. */
 static bool print_key(const struct vm_net_device *d, const struct net_spec *spec, unsigned n,
 		      char *key, size_t size)
 {
@@ -64,7 +70,7 @@ static bool print_key(const struct vm_net_device *d, const struct net_spec *spec
 	*key = 0;
 	for (unsigned i = 0; i < n; i++) {
 		if (spec[i].nports || (spec[i].kind == NET_USER && d[i].own_ip) ||
-		    (spec[i].kind == NET_XDP && d[i].own_mac))
+		    (d[i].own_mac && has_fixed_mac(&spec[i])))
 			return false;
 		if (at && at + 1 < size)
 			key[at++] = '\n';
@@ -177,7 +183,7 @@ void vm_net_take(struct vm_net_device *d, struct wire_net *h)
 	struct noxs_net_config *c = &d->config;
 	const struct noxs_net_config *had = &h->config;
 
-	if (!d->own_mac || d->kind == NET_XDP)
+	if (!d->own_mac)
 		memcpy(c->mac, had->mac, sizeof(c->mac));
 	if (!c->mtu || c->mtu > had->mtu)
 		c->mtu = had->mtu;

@@ -18,7 +18,7 @@ struct uk_mock {
 	const char *in; /* what stdin has now */
 	size_t in_bytes;
 	bool in_eof;
-	uint32_t in_stamp; /* other than before: more has come */
+	uint32_t in_stamp;               /* other than before: more has come */
 	char out[NOXS_NSTREAMS][0x4000]; /* what was written */
 	size_t out_bytes[NOXS_NSTREAMS];
 	size_t out_room[NOXS_NSTREAMS]; /* bytes before the ring is full */
