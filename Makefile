@@ -236,7 +236,8 @@ OURS := $(wildcard noxs/*.h unikernel/net/*.[ch] monitor/*.[ch] monitor/image/*.
 TEST_LIBS := -lcmocka -l:libdw.a -lelf -lnettle -ljansson -lz -lZydis $(DAEMON_LIBS)
 guests = $(patsubst tests/$(1)/%.c,$(B)/tests/$(1)/$(2)/%,$(wildcard tests/$(1)/*.c))
 GUESTS := $(call guests,guest,musl) $(call guests,guest,glibc) \
-	$(call guests,guest-crash,musl) $(call guests,guest-crash,glibc) $(call guests,guest-cli,musl) $(call guests,guest-hostile,musl)
+	$(call guests,guest-crash,musl) $(call guests,guest-crash,glibc) $(call guests,guest-cli,musl) $(call guests,guest-hostile,musl) \
+	$(call guests,net,musl) $(call guests,net,glibc)
 GUEST_FLAGS := -std=gnu17 -Wall -O1 -g -static
 
 $(B)/tests/unit/%: tests/unit/%.c $(OURS)
@@ -263,6 +264,8 @@ $(eval $(call guest_rule,guest-crash,musl,$(MUSL_CC),-O0 -fno-omit-frame-pointer
 $(eval $(call guest_rule,guest-crash,glibc,$(CC),-O0 -fno-omit-frame-pointer -w))
 $(eval $(call guest_rule,guest-cli,musl,$(MUSL_CC)))
 $(eval $(call guest_rule,guest-hostile,musl,$(MUSL_CC)))
+$(eval $(call guest_rule,net,musl,$(MUSL_CC)))
+$(eval $(call guest_rule,net,glibc,$(CC)))
 
 # Monitors whose run begins with something else, linked in front of the real one:
 #   turncoat  turns on its host: every guest's run begins with what should not be possible
@@ -314,16 +317,16 @@ fmt: ## format the C code
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 # ---- benchmarks ----
-BENCH := $(addprefix $(B)/bench/,boot memory syscall shell sustained density hello idle answer)
+BENCH := $(addprefix $(B)/bench/,boot memory syscall shell sustained density net net_jit hello idle answer)
 BENCH_LIB := $(addprefix bench/,stats.c tool.c machine.c http.c daemon.c zygote.c) monitor/json.c
-$(addprefix $(B)/bench/,boot memory shell sustained density): $(BENCH_LIB) $(wildcard bench/*.h) monitor/wire.h
+$(addprefix $(B)/bench/,boot memory shell sustained density net net_jit): $(BENCH_LIB) $(wildcard bench/*.h) monitor/wire.h
 $(B)/bench/shell: bench/shell_report.c
 $(B)/bench/density: $(addprefix bench/density_,vm.c command.c report.c)
 
-$(B)/bench/%: bench/%.c
+$(B)/bench/%: bench/%.c | $(B)/uapi
 	$(dir)
 	$(call say,BENCH,$<)
-	$(Q)$(MUSL_CC) -std=gnu17 -Wall -Wextra -O2 -g -static -o $@ $(filter %.c,$^)
+	$(Q)$(MUSL_CC) -std=gnu17 -Wall -Wextra -O2 -g -static -idirafter $(B)/uapi -o $@ $(filter %.c,$^)
 
 bench-build: all $(APPS) $(BENCH)
 

@@ -108,29 +108,34 @@ static bool moved(void)
 	return is;
 }
 
-/* While the guest is in a WAIT its rings are the other thread's. */
-static void serve_if_awake(bool polls)
+/* While the guest is in a WAIT its rings are the other thread's: then false. */
+static bool serve_if_awake(bool polls)
 {
+	bool awake;
+
 	pthread_mutex_lock(&polling.lock);
-	if (!polling.asleep) {
+	awake = !polling.asleep;
+	if (awake) {
 		/* Each time: it is told when we do run, not when we are about to. */
 		tell(polls);
 		net_serve_all();
 	}
 	pthread_mutex_unlock(&polling.lock);
+	return awake;
 }
 
 static void poll_rings(void)
 {
 	uint64_t last = now_ns(), now = last;
-	unsigned moves = 0, empty = 0;
+	unsigned moves = 0, empty = 0, asleep = 0;
 
 	polling.on = true;
-	/* Time alone does not tell: somebody else may have had the CPU. */
-	while (!polling.stop && (now - last < SPIN_NS || empty < LOOKS)) {
-		serve_if_awake(true);
+	/* Time alone does not tell: somebody else may have had the CPU. One that only runs while
+	 * the guest sleeps has its CPU: woken again, it may get another. */
+	while (!polling.stop && asleep < LOOKS && (now - last < SPIN_NS || empty < LOOKS)) {
+		asleep = serve_if_awake(true) ? 0 : asleep + 1;
 		now = now_ns();
-		if (moved()) {
+		if (moved() && !asleep) {
 			last = now;
 			moves++;
 			empty = 0;
@@ -141,7 +146,7 @@ static void poll_rings(void)
 	}
 	if (moves > 2 * MANY)
 		polling.need = MANY;
-	else if (polling.need < MOST)
+	else if (!asleep && polling.need < MOST)
 		polling.need *= 2;
 	polling.on = false;
 	serve_if_awake(false); /* also what came before it saw that */

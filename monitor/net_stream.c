@@ -4,6 +4,9 @@
  * the protocol of QEMU's -netdev stream, which passt speaks.
  *
  * Reads and writes are for as many frames as there are, so they go through a buffer each way.
+ *
+ * passt connects to whatever address a frame is for, and its own loopback is the host's: so what
+ * is for that ends here, where it has been copied and the guest can change it no more.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -64,9 +67,62 @@ static bool flush(struct net_dev *d)
 	return true;
 }
 
-static void append(struct net_dev *d, const struct iovec *iov, unsigned n, size_t bytes)
+/* ---- the host's loopback ---- */
+
+#define ETHER     14u /* bytes of a frame's header */
+#define IPV4      20u
+#define IPV6      40u
+#define ARP_TYPE  0x0806
+#define IPV4_TYPE 0x0800
+#define IPV6_TYPE 0x86dd
+
+/* RFC 1122, 3.2.1.3: 127/8, and 0/8, which connect(2) takes for it. */
+static bool v4_is_here(const uint8_t *address)
 {
-	uint32_t length = htonl((uint32_t)bytes);
+	return address[0] == 127 || address[0] == 0;
+}
+
+/* RFC 4291, 2.5: ::, ::1, and ::/96 and ::ffff:0:0/96, IPv4 addresses in another form. */
+static bool v6_is_here(const uint8_t *address)
+{
+	static const uint8_t zero[10];
+
+	return !memcmp(address, zero, 10) &&
+	       ((!address[10] && !address[11]) || (address[10] == 255 && address[11] == 255));
+}
+
+/* A sender may have no address yet. */
+static bool is_unspecified(const uint8_t *address, size_t bytes)
+{
+	while (bytes && !*address)
+		address++, bytes--;
+	return !bytes;
+}
+
+/* Tags and anything else that could hide an address do not pass. */
+static bool may_pass(const uint8_t *frame, size_t bytes)
+{
+	const uint8_t *ip = frame + ETHER;
+
+	if (bytes < ETHER)
+		return false;
+	switch (frame[12] << 8 | frame[13]) {
+	case ARP_TYPE:
+		return true;
+	case IPV4_TYPE:
+		return bytes >= ETHER + IPV4 && !v4_is_here(ip + 16) &&
+		       (!v4_is_here(ip + 12) || is_unspecified(ip + 12, 4));
+	case IPV6_TYPE:
+		return bytes >= ETHER + IPV6 && !v6_is_here(ip + 24) &&
+		       (!v6_is_here(ip + 8) || is_unspecified(ip + 8, 16));
+	}
+	return false;
+}
+
+/* False: it is not one to be sent. */
+static bool append(struct net_dev *d, const struct iovec *iov, unsigned n, size_t bytes)
+{
+	uint32_t length = htonl((uint32_t)bytes), begin = d->out_bytes;
 
 	memcpy(d->out + d->out_bytes, &length, LENGTH);
 	d->out_bytes += LENGTH;
@@ -74,6 +130,10 @@ static void append(struct net_dev *d, const struct iovec *iov, unsigned n, size_
 		memcpy(d->out + d->out_bytes, iov[i].iov_base, iov[i].iov_len);
 		d->out_bytes += (uint32_t)iov[i].iov_len;
 	}
+	if (may_pass(d->out + begin + LENGTH, bytes))
+		return true;
+	d->out_bytes = begin;
+	return false;
 }
 
 static void send_frames(struct net_dev *d)
@@ -86,8 +146,7 @@ static void send_frames(struct net_dev *d)
 	if (!flush(d))
 		return;
 	while ((n = net_tx_frame(d, iov, &bytes, &budget))) {
-		append(d, iov, n, bytes);
-		net_tx_done(d, true, bytes);
+		net_tx_done(d, append(d, iov, n, bytes), bytes);
 		if (d->out_bytes > BYTES / 2 && !flush(d))
 			return;
 	}

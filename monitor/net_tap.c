@@ -7,9 +7,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "net_backend.h"
+
+#define NET_MIN_SEGMENT 48 /* bytes of data in one: less is a flood in disguise */
 
 /* What does not fit into the guest's buffers: nobody reads it. */
 static uint8_t spill[NET_MAX_FRAME];
@@ -35,6 +38,45 @@ static bool may_work_later(struct net_dev *d, int errnum)
 	return false;
 }
 
+enum { NEEDS_CSUM = 1, DATA_VALID = 2, GSO_TCP4 = 1, GSO_TCP6 = 4 };
+
+/*
+ * What noxs/net.h lets the guest say before a frame, and no more: the kinds of segments are many,
+ * and the kernel's code for them is not to be a guest's playground. bytes: of the frame.
+ */
+static bool is_vnet_sane(const struct noxs_net_vnet *h, size_t bytes)
+{
+	if (h->flags & ~(NEEDS_CSUM | DATA_VALID))
+		return false;
+	if (h->flags & NEEDS_CSUM && (size_t)h->csum_start + h->csum_offset + 2 > bytes)
+		return false;
+	if (!h->gso_type)
+		return true;
+	return (h->gso_type == GSO_TCP4 || h->gso_type == GSO_TCP6) && h->flags & NEEDS_CSUM &&
+	       h->gso_size >= NET_MIN_SEGMENT && h->hdr_len <= bytes;
+}
+
+/* The frame, its header as we have looked at it. -EINVAL: it does not make sense. */
+static ssize_t write_frame(struct net_dev *d, struct iovec *iov, unsigned n, size_t bytes)
+{
+	struct noxs_net_vnet header;
+	struct iovec all[NET_PIECES + 1];
+
+	if (!d->vnet)
+		return writev(d->fd, iov, (int)n);
+	errno = EINVAL;
+	if (iov[0].iov_len < sizeof(header))
+		return -1;
+	memcpy(&header, iov[0].iov_base, sizeof(header));
+	if (!is_vnet_sane(&header, bytes - sizeof(header)))
+		return -1;
+	all[0] = (struct iovec){&header, sizeof(header)};
+	memcpy(all + 1, iov, n * sizeof(*iov));
+	all[1].iov_base = (uint8_t *)all[1].iov_base + sizeof(header);
+	all[1].iov_len -= sizeof(header);
+	return writev(d->fd, all, (int)n + 1);
+}
+
 static void send_frames(struct net_dev *d)
 {
 	struct iovec iov[NET_PIECES];
@@ -42,7 +84,7 @@ static void send_frames(struct net_dev *d)
 	size_t bytes;
 
 	while ((n = net_tx_frame(d, iov, &bytes, &budget))) {
-		ssize_t done = writev(d->fd, iov, (int)n);
+		ssize_t done = write_frame(d, iov, n, bytes);
 
 		d->counters.kicks++;
 		/* EIO: the interface is down; EINVAL: a header that the kernel does not like;

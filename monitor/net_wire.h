@@ -20,7 +20,7 @@
 
 #include "../noxs/net.h"
 
-#define NET_WIRE_VERSION 1u
+#define NET_WIRE_VERSION 2u
 #define NET_WIRE_RESULT  3
 #define NET_WIRE_MEMORY  4
 #define NET_WIRE_FDS     4
@@ -30,6 +30,10 @@ enum net_opened_flags {
 	NET_OPENED_NATIVE = 2,   /* xdp: the driver runs the program; otherwise generic */
 	NET_OPENED_ZEROCOPY = 4, /* xdp */
 	NET_OPENED_SHARED = 8,   /* xdp: behind a steering program */
+	/* xdp: the socket is not bound yet, for before Linux 6.4 its rings can be mapped only until
+	 * then (net/xdp/xsk.c, xsk_mmap): whoever maps them binds it, to ifindex, queue,
+	 * bind_flags; EBUSY may last a moment */
+	NET_OPENED_BIND = 16,
 };
 
 /* Descriptors: [0] the AF_XDP socket or the tap; the rest only to be held. */
@@ -40,8 +44,9 @@ struct net_opened {
 	uint32_t entries; /* xdp: of each ring */
 	uint8_t mac[6];   /* what the device is to have */
 	uint16_t mtu;
-	char ifname[16]; /* the host's interface behind it, for inspect and messages */
-	int32_t queue;   /* xdp */
+	char ifname[16];              /* the host's interface behind it, for inspect and messages */
+	int32_t queue;                /* xdp */
+	uint32_t ifindex, bind_flags; /* NET_OPENED_BIND; in the socket's network namespace */
 };
 
 #endif

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/if_xdp.h>
@@ -29,6 +30,7 @@
 
 /* In copy mode one call sends 32 frames (TX_BATCH_SIZE), then says EAGAIN. */
 #define FRAMES_PER_CALL 32u
+#define BIND_TRIES      200 /* 5 ms each */
 
 static const struct {
 	off_t pgoff;
@@ -87,6 +89,8 @@ static void *map_ring(const struct net_dev *d, unsigned i, void *at)
 /* The socket's rings somewhere else, for us. */
 static int map_aside(struct net_dev *d, const struct noxs_net_ring *layout)
 {
+	if (d->socket[0].producer)
+		return 0;
 	for (unsigned i = 0; i < NOXS_NET_NRINGS; i++) {
 		uint8_t *at = map_ring(d, i, NULL);
 
@@ -97,8 +101,31 @@ static int map_aside(struct net_dev *d, const struct noxs_net_ring *layout)
 	return 0;
 }
 
+/* To the queue that the helper found free. That of a process which has just ended goes later. */
+static int bind_socket(const struct net_dev *d, struct err *err)
+{
+	static const struct timespec pause = {.tv_nsec = 5000000};
+	const struct net_opened *o = &d->link.opened;
+	const struct sockaddr_xdp address = {
+		.sxdp_family = AF_XDP,
+		.sxdp_flags = (uint16_t)o->bind_flags,
+		.sxdp_ifindex = o->ifindex,
+		.sxdp_queue_id = (uint32_t)o->queue,
+	};
+	int tries = BIND_TRIES;
+
+	while (bind(d->fd, (const struct sockaddr *)&address, sizeof(address))) {
+		if (errno != EBUSY || !tries--)
+			return err_set(err, errno, "cannot bind an AF_XDP socket to queue %d of %s",
+				       o->queue, o->ifname);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 static int open_xdp(struct net_dev *d, struct err *err)
 {
+	const bool unbound = d->link.opened.flags & NET_OPENED_BIND;
 	/* For tests of the copying. */
 	const char *copy = getenv("MAYFLY_NET_COPY_RINGS");
 	struct noxs_net_ring layout[NOXS_NET_NRINGS];
@@ -107,7 +134,8 @@ static int open_xdp(struct net_dev *d, struct err *err)
 	if (ret)
 		return ret;
 	d->counters.copying = copy && *copy;
-	if (d->counters.copying)
+	/* Once it is bound there is no mapping them, so what net_xdp_copy may want, too. */
+	if (d->counters.copying || unbound)
 		ret = map_aside(d, layout);
 	for (unsigned i = 0; i < NOXS_NET_NRINGS && !ret; i++) {
 		uint8_t *at = d->window + place[i].offset;
@@ -122,7 +150,7 @@ static int open_xdp(struct net_dev *d, struct err *err)
 	if (ret)
 		return err_set(err, -ret, "cannot map the rings of an AF_XDP socket on %s",
 			       d->link.opened.ifname);
-	return 0;
+	return unbound ? bind_socket(d, err) : 0;
 }
 
 int net_xdp_copy(struct net_dev *d)

@@ -72,9 +72,8 @@ static void arm_tick(struct run *r, uint64_t tick_ns)
 	}
 	now = now_ns();
 	at = earlier(r->deadline_ns, earlier(hold, now + tick_ns));
-	/* The guest's own timer, but not more often than we would retry. One that is due already
-	 * it has been, or is being, told of. */
-	if (timer > now && timer < at)
+	/* The guest's own timer, but not more often than we would retry. */
+	if (timer && timer < at)
 		at = timer > now + RETRY_TICK_NS ? timer : earlier(at, now + RETRY_TICK_NS);
 	if (net_count)
 		kick_timer_by(now, at > now ? at - now : 1);

@@ -103,9 +103,6 @@ enum noxs_net_config_flags {
 	NOXS_NET_LINK_UP = 1,
 	NOXS_NET_DHCP = 2,  /* ask for an IPv4 configuration (RFC 2131) */
 	NOXS_NET_SLAAC = 4, /* make IPv6 addresses of router advertisements (RFC 4862) */
-	/* There is a CPU to spare: look at RX for some microseconds before a WAIT, if there was
-	 * traffic just now. An exit may cost more than an answer takes. */
-	NOXS_NET_MAY_SPIN = 8,
 };
 
 struct noxs_net_address {

@@ -20,9 +20,9 @@ build=(gcc make musl-tools linux-libc-dev pkg-config libelf-dev libdw-dev libzyd
 check=(bats libcmocka-dev clang libclang-rt-dev gdb busybox-static g++ jq procps util-linux curl
 	python3 python3-jsonschema python3-yaml
 	liblua5.4-dev libsqlite3-dev libzstd-dev nettle-dev musl-tools dpkg-dev tcl
-	iproute2 iputils-ping ethtool tcpdump netcat-openbsd iperf3 wrk redis-tools)
-amdv=(qemu-system-x86 cpio kmod xz-utils busybox-static)
-bench=(runc jq procps iproute2 iputils-ping wrk iperf3)
+	iproute2 iputils-ping ethtool tcpdump netcat-openbsd iperf3 wrk redis-tools dnsmasq-base libiperf-dev libssl-dev)
+amdv=(qemu-system-x86 cpio kmod xz-utils busybox-static iproute2 ethtool curl)
+bench=(runc jq procps iproute2 iputils-ping wrk iperf3 ethtool curl)
 # No clang-tidy: it wants a compilation database and its checks overlap with cppcheck and gcc -Wall.
 lint=(clang-format shellcheck cppcheck)
 

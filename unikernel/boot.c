@@ -6,8 +6,45 @@
 #include <stdarg.h>
 
 #include "device.h"
+#include "net/net.h"
 
 _Noreturn void uk_boot(uint64_t tsc);
+
+static void read_pages(const char *from, const char *to)
+{
+	for (const char *p = from; p < to; p += NOXS_PAGE)
+		(void)*(const volatile char *)p;
+}
+
+static void write_pages(char *from, const char *to)
+{
+	for (char *p = from; p < to; p += NOXS_PAGE)
+		__atomic_fetch_or(p, 0, __ATOMIC_RELAXED);
+}
+
+/* A shell that was given net devices will use most of the kernel, and their rings. */
+static void touch_network(void)
+{
+	const struct noxs_kernel *kernel = (const struct noxs_kernel *)NOXS_GVA_KERNEL;
+	char *image = (char *)NOXS_GVA_KERNEL;
+
+	if (!uk_net_ndevs)
+		return;
+	read_pages(image, image + kernel->data_off);
+	write_pages(image + kernel->data_off, image + kernel->end_off);
+	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
+		char *window = (char *)NOXS_GVA_NET(uk_net_dev[i].id);
+
+		read_pages(window, window + NOXS_PAGE);
+		write_pages(window + NOXS_NET_OFF_FRONT, window + NOXS_NET_OFF_TABLES);
+		write_pages(window + NOXS_NET_OFF_FILL, window + NOXS_NET_OFF_FILL + 1);
+		write_pages(window + NOXS_NET_OFF_COMP, window + NOXS_NET_OFF_COMP + 1);
+		write_pages(window + NOXS_NET_OFF_RX, window + NOXS_NET_OFF_RX + 1);
+		write_pages(window + NOXS_NET_OFF_TX, window + NOXS_NET_OFF_TX + 1);
+		read_pages(window + NOXS_NET_OFF_BUFFERS,
+			   window + NOXS_NET_OFF_BUFFERS + NOXS_NET_FRAME_BYTES);
+	}
+}
 
 /*
  * In a shell: the kernel is up before there is a program. The first use of a page costs
@@ -20,12 +57,10 @@ static uint64_t park(void)
 	extern char uk_hot_data[], uk_hot_data_end[];
 	char *stack = (char *)UK_NOXS->rsp - 1;
 
-	for (const char *p = (const char *)NOXS_GVA_KERNEL; p < uk_hot_end; p += NOXS_PAGE)
-		(void)*(const volatile char *)p;
-	for (const char *p = uk_hot_rodata; p < uk_hot_rodata_end; p += NOXS_PAGE)
-		(void)*(const volatile char *)p;
-	for (char *p = uk_hot_data; p < uk_hot_data_end; p += NOXS_PAGE)
-		__atomic_fetch_or(p, 0, __ATOMIC_RELAXED);
+	read_pages((const char *)NOXS_GVA_KERNEL, uk_hot_end);
+	read_pages(uk_hot_rodata, uk_hot_rodata_end);
+	write_pages(uk_hot_data, uk_hot_data_end);
+	touch_network();
 	__atomic_fetch_or((char *)NOXS_GVA_STDOUT, 0, __ATOMIC_RELAXED);
 	__atomic_fetch_or(stack, 0, __ATOMIC_RELAXED);
 	__atomic_fetch_or(stack - NOXS_PAGE, 0, __ATOMIC_RELAXED);

@@ -74,6 +74,10 @@ static long wait_with_net(uint32_t events, uint64_t deadline_ns)
 		news = uk_net_service();
 		if (!news && spin(until))
 			news = uk_net_service();
+		/* Without a device nothing comes but what the program sent itself. */
+		if (!news && !devices && !(events & ~(NOXS_EV_NET_ALL | NOXS_EV_POWER)) &&
+		    uk_monotonic_ns() >= deadline_ns)
+			return 0;
 		if (!news) {
 			net_waiting();
 			ready = sleep_once((events & ~NOXS_EV_NET_ALL) | devices,

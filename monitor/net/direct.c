@@ -58,8 +58,8 @@ static int say_busy(struct opening *o, unsigned queue, unsigned queues, struct e
 	size_t len = 0;
 
 	for (unsigned i = 0; i < queues && len < sizeof(list) - 12; i++) {
-		bool zerocopy;
-		int fd = xsk_open(o->link.name, i, NET_COPY_COPY, &o->memory, &zerocopy);
+		struct xsk_opened opened;
+		int fd = xsk_open(o->link.index, i, NET_COPY_COPY, false, &o->memory, &opened);
 
 		if (fd < 0)
 			continue;
@@ -75,7 +75,8 @@ static int say_busy(struct opening *o, unsigned queue, unsigned queues, struct e
 		       queues, o->link.name);
 }
 
-static int open_queue(struct opening *o, enum net_copy copy, bool *zerocopy, struct err *err)
+static int open_queue(struct opening *o, enum net_copy copy, struct xsk_opened *opened,
+		      struct err *err)
 {
 	unsigned queues = count_queues(o), first = 0, last = queues - 1;
 	int fd = -EBUSY;
@@ -93,7 +94,7 @@ static int open_queue(struct opening *o, enum net_copy copy, bool *zerocopy, str
 		first = last = (unsigned)o->spec->queue;
 	for (unsigned i = first; fd == -EBUSY && i <= last; i++) {
 		o->answer.queue = (int)i;
-		fd = xsk_open(o->link.name, i, copy, &o->memory, zerocopy);
+		fd = xsk_open(o->link.index, i, copy, true, &o->memory, opened);
 	}
 	if (fd == -EBUSY)
 		return say_busy(o, first, queues, err);
@@ -103,8 +104,8 @@ static int open_queue(struct opening *o, enum net_copy copy, bool *zerocopy, str
 int open_direct(struct opening *o, struct err *err)
 {
 	enum net_copy copy = o->spec->copy;
+	struct xsk_opened opened;
 	struct steer steer;
-	bool zerocopy = false;
 	int ret, sock;
 
 	if (!(o->link.flags & IFF_UP))
@@ -121,16 +122,15 @@ int open_direct(struct opening *o, struct err *err)
 	if (!steer.native && copy == NET_COPY_ZERO)
 		return err_set(err, 0, "copy=zerocopy needs native mode, which %s has not",
 			       o->link.name);
-	sock = open_queue(o, copy, &zerocopy, err);
+	sock = open_queue(o, copy, &opened, err);
 	if (sock < 0)
 		return sock;
-	opening_hold(o, sock);
+	opening_hold_xsk(o, sock, o->link.index, &opened);
 	opening_hold(o, steer.link);
 	ret = take_mac(o, err);
 	if (ret)
 		return ret;
-	o->answer.flags |=
-		(steer.native ? NET_OPENED_NATIVE : 0u) | (zerocopy ? NET_OPENED_ZEROCOPY : 0u);
+	o->answer.flags |= steer.native ? NET_OPENED_NATIVE : 0u;
 	snprintf(o->answer.ifname, sizeof(o->answer.ifname), "%s", o->link.name);
 	return steer_queue(&steer, (unsigned)o->answer.queue, o->mac, o->spec->promisc, sock, err);
 }

@@ -3,8 +3,11 @@
  * main.c: mayfly-net: opens network devices for VMs (open, which is mayfly run's), and makes
  * bridges to try them at: `mayfly net create|rm|ls`.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "host.h"
 #include "open.h"
@@ -20,12 +23,21 @@ static const char help[] =
 	"\n"
 	"`mayfly net VERB --help` has the options. See also mayfly-net(1).\n";
 
+/* When whoever wants the device is killed, nobody waits for it, or would end us. */
+static int open_for_parent(const char *spec)
+{
+	pid_t parent = getppid();
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return getppid() == parent ? open_main(spec) : ERR_EXIT_SELF;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "--help";
 
 	if (!strcmp(verb, "open") && argc == 3)
-		return open_main(argv[2]);
+		return open_for_parent(argv[2]);
 	if (!strcmp(verb, "create"))
 		return host_create(argc - 1, argv + 1);
 	if (!strcmp(verb, "rm"))

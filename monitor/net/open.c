@@ -14,6 +14,18 @@ void opening_hold(struct opening *o, int fd)
 	o->fd[o->nfds++] = fd;
 }
 
+void opening_hold_xsk(struct opening *o, int fd, int ifindex, const struct xsk_opened *opened)
+{
+	opening_hold(o, fd);
+	if (opened->zerocopy)
+		o->answer.flags |= NET_OPENED_ZEROCOPY;
+	if (!opened->unbound)
+		return;
+	o->answer.flags |= NET_OPENED_BIND;
+	o->answer.ifindex = (uint32_t)ifindex;
+	o->answer.bind_flags = opened->bind_flags;
+}
+
 int opening_xsk_error(struct opening *o, int ret, unsigned queue, struct err *err)
 {
 	const char *name = o->link.name;

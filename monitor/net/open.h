@@ -34,6 +34,8 @@ int open_tap(struct opening *o, struct err *err);
 
 /* One more descriptor for the answer. */
 void opening_hold(struct opening *o, int fd);
+/* The AF_XDP socket that the VM gets is held, and described in the answer. */
+void opening_hold_xsk(struct opening *o, int fd, int ifindex, const struct xsk_opened *opened);
 /* A message for what xsk_open returned. */
 int opening_xsk_error(struct opening *o, int ret, unsigned queue, struct err *err);
 

@@ -38,6 +38,7 @@
 #include "program.h"
 #include "steer.h"
 
+#define TRIES   256  /* for a slot, of PORT_SLOTS */
 #define GONE_MS 2000 /* until the macvlan of a VM with the same MAC that has ended is gone */
 
 static const char vm_end[] = "vm0", far_end[] = "port0", uplink[] = "up0";
@@ -113,7 +114,8 @@ static int start_end(struct pair *p, uint32_t index)
 static int open_end(struct opening *o, struct pair *p, struct err *err)
 {
 	const struct net_spec *spec = o->spec;
-	bool native = spec->mode != NET_MODE_GENERIC, zerocopy = false;
+	bool native = spec->mode != NET_MODE_GENERIC;
+	struct xsk_opened opened;
 	int sock, ret;
 
 	ret = bpf_xdp_attach((int)p->slot, p->port.program,
@@ -128,7 +130,7 @@ static int open_end(struct opening *o, struct pair *p, struct err *err)
 	ret = start_end(p, p->slot);
 	if (ret)
 		return err_set(err, -ret, "cannot set the VM's veth up");
-	sock = xsk_open(vm_end, 0, spec->copy, &o->memory, &zerocopy);
+	sock = xsk_open((int)p->slot, 0, spec->copy, true, &o->memory, &opened);
 	if (sock < 0)
 		return opening_xsk_error(o, sock, 0, err);
 	ret = port_claim(&p->port, p->slot, o->mac, sock, err);
@@ -136,9 +138,8 @@ static int open_end(struct opening *o, struct pair *p, struct err *err)
 		close(sock);
 		return ret;
 	}
-	opening_hold(o, sock);
-	o->answer.flags |=
-		(native ? NET_OPENED_NATIVE : 0u) | (zerocopy ? NET_OPENED_ZEROCOPY : 0u);
+	opening_hold_xsk(o, sock, (int)p->slot, &opened);
+	o->answer.flags |= native ? NET_OPENED_NATIVE : 0u;
 	return 0;
 }
 
@@ -147,9 +148,9 @@ static int open_end(struct opening *o, struct pair *p, struct err *err)
 static int open_pair(struct opening *o, struct pair *p, bool at_host, struct err *err)
 {
 	const char *far = at_host ? o->answer.ifname : far_end;
-	int ret;
+	int ret = -EEXIST;
 
-	do {
+	for (int tries = 0; ret == -EEXIST && tries < TRIES; tries++) {
 		if (at_host)
 			rtnl_random_name(o->answer.ifname);
 		rtnl_random(&p->slot, sizeof(p->slot));
@@ -164,8 +165,11 @@ static int open_pair(struct opening *o, struct pair *p, bool at_host, struct err
 		ret = open_end(o, p, err);
 		if (ret)
 			rtnl_delete(&p->own, (int)p->slot);
-	} while (ret == -EEXIST);
-	return ret;
+	}
+	return ret == -EEXIST
+		       ? err_set(err, 0, "there is no place for one VM more at %s: it takes %u",
+				 o->link.name, PORT_SLOTS - 2)
+		       : ret;
 }
 
 int open_bridged(struct opening *o, struct err *err)

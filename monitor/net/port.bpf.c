@@ -5,7 +5,8 @@
  *   mayfly_port1  XDP, at the VM's end: frames for it, and broadcast and multicast, go to its
  *                 AF_XDP socket; a VM never sees another's unicast
  *   mayfly_guard  tc ingress, at the other end: frames that bear the VM's source address go
- *                 on to its macvlan; a forged one ends here
+ *                 on to its macvlan; a forged one ends here, and so do those by which switches
+ *                 talk to each other (01:80:c2:00:00:0x, IEEE 802.1Q 8.6.3)
  *   mayfly_relay  tc ingress of the macvlan: all that it takes goes to the VM
  *
  * One instance of mayfly_port1 serves all VMs: attaching an XDP program that is attached nowhere
@@ -61,6 +62,10 @@ int mayfly_guard(struct __sk_buff *skb)
 	__builtin_memcpy(&mac, frame + ETH_ALEN, ETH_ALEN);
 	own = bpf_map_lookup_elem(&mf_port_mac, &slot);
 	if (!own || *own != mac)
+		return TC_ACT_SHOT;
+	mac = 0;
+	__builtin_memcpy(&mac, frame, ETH_ALEN);
+	if ((mac & 0xf0ffffffffffull) == 0x0000c28001ull)
 		return TC_ACT_SHOT;
 	return bpf_redirect(slot + PORT_UPLINK, 0);
 }

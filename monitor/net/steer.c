@@ -2,11 +2,8 @@
 /* steer.c: see steer.h. */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_link.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,32 +11,7 @@
 #include "steer.h"
 #include "steer_maps.h"
 
-#define LOCK_SECONDS 10
-#define GONE_MS      2000 /* a link whose holder is gone is detached a little later */
-
-static void ignore(int signal)
-{
-	(void)signal;
-}
-
-int steer_lock(struct err *err)
-{
-	struct sigaction alarmed = {.sa_handler = ignore};
-	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return err_set(err, errno, "cannot open /proc/self/ns/net to lock it");
-	/* The namespace itself is the lock: it is there for all who see the same interfaces. */
-	sigaction(SIGALRM, &alarmed, NULL);
-	alarm(LOCK_SECONDS);
-	ret = flock(fd, LOCK_EX);
-	alarm(0);
-	if (ret && errno == EINTR)
-		return err_set(err, 0, "another mayfly-net has been busy for %d seconds",
-			       LOCK_SECONDS);
-	return ret ? err_set(err, errno, "cannot lock /proc/self/ns/net") : 0;
-}
+#define GONE_MS 2000 /* a link whose holder is gone is detached a little later */
 
 /* ---- one that is there ---- */
 

@@ -20,7 +20,8 @@ struct steer {
 	bool native;
 };
 
-/* Only one mayfly-net at a time changes programs of this network namespace. Until it ends. */
+/* Only one mayfly-net at a time changes programs of interfaces. Until it ends. (The kernel lets
+ * one attach one, too; what is looked at before should still hold afterwards.) lock.c */
 int steer_lock(struct err *err);
 /* Attaches the program, or finds it. Of a kernel that lets it be attached only in one of the
  * modes, -EBUSY or -EOPNOTSUPP comes with a message. */

@@ -17,13 +17,19 @@ struct xsk_memory {
 /* Maps the buffer area of a window's memfd; its size says how many there are. */
 int xsk_memory_map(struct xsk_memory *memory, int memfd, struct err *err);
 
+struct xsk_opened {
+	bool zerocopy; /* how frames come */
+	bool unbound;  /* whoever maps the rings has to bind it: NET_OPENED_BIND */
+	unsigned bind_flags;
+};
+
 /*
  * A socket on a queue of an interface in the caller's network namespace, with four rings and
- * need_wakeup. Returns its descriptor; *zerocopy says how frames come. -errno without a message:
- * -EBUSY the queue has one already, -EINVAL there is no such queue, -EOPNOTSUPP no zero copy,
- * -ENOBUFS too little memory may be locked.
+ * need_wakeup. Returns its descriptor. -errno without a message: -EBUSY the queue has one already
+ * (patient: for a second, for that of a process that has ended goes a little later), -EINVAL
+ * there is no such queue, -EOPNOTSUPP no zero copy, -ENOBUFS too little memory may be locked.
  */
-int xsk_open(const char *ifname, unsigned queue, enum net_copy copy,
-	     const struct xsk_memory *memory, bool *zerocopy);
+int xsk_open(int ifindex, unsigned queue, enum net_copy copy, bool patient,
+	     const struct xsk_memory *memory, struct xsk_opened *opened);
 
 #endif

@@ -55,7 +55,7 @@ def open_device(helper, spec):
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             fds.frombytes(body[:len(body) // 4 * 4])
     names = ("version", "backend", "flags", "entries", "mac", "mtu", "ifname", "queue")
-    opened = dict(zip(names, struct.unpack("<4I6sH16si", data)))
+    opened = dict(zip(names, struct.unpack_from("<4I6sH16si", data)))
     opened["mac"] = opened["mac"].hex(":")
     opened["ifname"] = opened["ifname"].split(b"\0")[0].decode()
     return memory, list(fds), opened

@@ -21,6 +21,7 @@ setup() {
 	[ -x "$NET" ] || fail "$NET is missing: run make first"
 	[ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
 	T=$BATS_TEST_TMPDIR
+	export MAYFLY_RUN_DIR=$T/run
 	HERE=mft$$h THERE=mft$$t
 	declare -gA pids=() in=() lines=()
 	ip netns add "$HERE"
@@ -335,6 +336,30 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	refused xdp=v0,mac=02:00:00:00:00:02,mode=native "v0 is in use in generic mode"
 }
 
+@test "xdp=IFACE: the next VM can have the queue as soon as the last was killed" {
+	for i in 1 2 3 4; do
+		device a xdp=v0,mac=02:00:00:00:00:01
+		kill_client a
+	done
+}
+
+@test "xdp=IFACE: nobody else can keep mayfly-net from its lock" {
+	nobody() {
+		setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+	}
+	device a xdp=v0,mac=02:00:00:00:00:01
+	kill_client a
+	[ "$(stat -c %a "$MAYFLY_RUN_DIR/net.lock")" = 600 ]
+	! nobody flock -n "$MAYFLY_RUN_DIR/net.lock" true || fail "nobody can lock it"
+	# It is what is waited for: not for ever.
+	exec {lock}>>"$MAYFLY_RUN_DIR/net.lock"
+	flock -n "$lock"
+	refused xdp=v0,mac=02:00:00:00:00:01 "another mayfly-net has been busy"
+	exec {lock}>&-
+	chmod 777 "$MAYFLY_RUN_DIR"
+	refused xdp=v0,mac=02:00:00:00:00:01 "others can write into the run directory"
+}
+
 @test "xdp=IFACE: two VMs on two queues have one program" {
 	ip -n "$HERE" link add p0 numrxqueues 2 type veth peer name p1
 	ip -n "$HERE" link set p0 up
@@ -412,6 +437,8 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	sends a $B $X forged
 	sends a 020000000f02 $B forged
 	sends a $ALL $X forged
+	sends a 0180c2000000 $A bridge-protocol
+	sends a 0180c200000e $A lldp
 	sends a $B $A honest
 	sends a 020000000f02 $A out
 	hears b $B $A honest

@@ -343,7 +343,7 @@ long dgram_target(struct dgram_sock *d, const struct sock_msg *m, struct dgram_t
 	}
 	netif = t->netif;
 	r = inet_check_peer(&d->i, &t->to, &source);
-	if (r && !(r == -ENETUNREACH && netif))
+	if (r && !((r == -ENETUNREACH || r == -EAGAIN) && netif))
 		return r;
 	if (!netif)
 		netif = inet_route(&d->i, &t->to, &source);

@@ -14,6 +14,7 @@ struct quoted {
 	uint8_t protocol;
 	ip_addr_t to;
 	uint16_t local_port, port;
+	uint32_t sequence; /* TCP's */
 };
 
 static uint16_t be16(const uint8_t *at)
@@ -21,12 +22,20 @@ static uint16_t be16(const uint8_t *at)
 	return (uint16_t)(at[0] << 8 | at[1]);
 }
 
+/* What both protocols' headers begin with, and TCP's has behind it. */
+static void ports(struct quoted *q, const uint8_t *at)
+{
+	q->local_port = be16(at);
+	q->port = be16(at + 2);
+	q->sequence = (uint32_t)be16(at + 4) << 16 | be16(at + 6);
+}
+
 static void report(const struct quoted *q, int error, bool hard)
 {
 	if (q->protocol == IPPROTO_UDP)
 		udp_failed(&q->to, q->port, q->local_port, error, hard);
 	else if (q->protocol == IPPROTO_TCP)
-		tcp_failed(&q->to, q->port, q->local_port, error);
+		tcp_failed(&q->to, q->port, q->local_port, q->sequence, error);
 }
 
 /* Type 3: 0, or the errno of a code. */
@@ -57,13 +66,12 @@ static u8_t came4(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_
 	error = error4(icmp[1], &hard);
 	n = pbuf_copy_partial(p, ip, sizeof(ip), head);
 	at = (ip[0] & 15u) * 4;
-	if (!error || n < 20 || at + 4 > n)
+	if (!error || n < 20 || at + 8 > n)
 		return 0;
 	q.protocol = ip[9];
 	IP_SET_TYPE_VAL(q.to, IPADDR_TYPE_V4);
 	memcpy(&ip_2_ip4(&q.to)->addr, ip + 16, 4);
-	q.local_port = be16(ip + at);
-	q.port = be16(ip + at + 2);
+	ports(&q, ip + at);
 	report(&q, error, hard);
 	return 0;
 }
@@ -80,14 +88,13 @@ static u8_t came6(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_
 	if (pbuf_copy_partial(p, icmp, sizeof(icmp), head) < sizeof(icmp) || icmp[0] != 1 ||
 	    icmp[1] >= sizeof(errors))
 		return 0;
-	if (pbuf_copy_partial(p, ip, sizeof(ip), head + 8) < 44)
+	if (pbuf_copy_partial(p, ip, sizeof(ip), head + 8) < 48)
 		return 0;
 	q.protocol = ip[6];
 	IP_SET_TYPE_VAL(q.to, IPADDR_TYPE_V6);
 	memcpy(ip_2_ip6(&q.to)->addr, ip + 24, 16);
 	ip6_addr_assign_zone(ip_2_ip6(&q.to), IP6_UNKNOWN, ip_current_input_netif());
-	q.local_port = be16(ip + 40);
-	q.port = be16(ip + 42);
+	ports(&q, ip + 40);
 	report(&q, errors[icmp[1]], icmp[1] == 1 || icmp[1] >= 4);
 	return 0;
 }

@@ -303,6 +303,7 @@ struct netif *inet_route(const struct inet_sock *i, const ip_addr_t *to, const i
 	bool fixed = !ip_addr_isany(&i->local) && IP_GET_TYPE(&i->local) == IP_GET_TYPE(to) &&
 		     !ip_addr_ismulticast(&i->local);
 
+	*source = NULL;
 	if (i->s.bound_if) {
 		netif = netif_get_by_index((uint8_t)i->s.bound_if);
 	} else if (ip_addr_ismulticast(to)) {
@@ -319,6 +320,18 @@ struct netif *inet_route(const struct inet_sock *i, const ip_addr_t *to, const i
 	return *source && !ip_addr_isany(*source) ? netif : NULL;
 }
 
+/* Is a way missing that there will be when DHCP, or a router, has answered? */
+static bool is_early(const struct netif *netif, const ip_addr_t *to, const ip_addr_t *source)
+{
+	if (ip_addr_isloopback(to) || ip_addr_ismulticast(to))
+		return false;
+	if (IP_IS_V4(to))
+		return !netif && ip_2_ip4(to)->addr != IPADDR_BROADCAST && net_is_early(false);
+	if (ip6_addr_islinklocal(ip_2_ip6(to)))
+		return false;
+	return (!netif || ip6_addr_islinklocal(ip_2_ip6(source))) && net_is_early(true);
+}
+
 long inet_check_peer(const struct inet_sock *i, const ip_addr_t *to, const ip_addr_t **source)
 {
 	struct netif *netif;
@@ -332,6 +345,8 @@ long inet_check_peer(const struct inet_sock *i, const ip_addr_t *to, const ip_ad
 	if (IP_IS_V6(to) && ip6_addr_lacks_zone(ip_2_ip6(to), IP6_UNKNOWN) && !i->multicast_if)
 		return -EINVAL;
 	netif = inet_route(i, to, source);
+	if (is_early(netif, to, *source))
+		return -EAGAIN;
 	if (!netif)
 		return -ENETUNREACH;
 	if (IP_IS_V4(to) && !i->s.broadcast && ip_addr_isbroadcast(to, netif))
@@ -359,6 +374,8 @@ long inet_socket(uint16_t family, uint16_t type, uint16_t protocol, struct sock 
 	case SOCK_RAW:
 		if (!protocol)
 			return -EPROTONOSUPPORT;
+		if (UK_NOXS->uid)
+			return -EPERM; /* no CAP_NET_RAW */
 		return raw_socket(family, type, protocol, s);
 	default:
 		return -ESOCKTNOSUPPORT;

@@ -73,7 +73,8 @@ bool inet_port_conflicts(const struct inet_sock *i, const ip_addr_t *ip, uint16_
 struct netif *inet_route(const struct inet_sock *i, const ip_addr_t *to, const ip_addr_t **source);
 /* An unspecified destination means this machine. */
 void inet_loopback_if_any(ip_addr_t *ip);
-/* What connect to a datagram's or raw socket's peer checks: 0 or -errno; source as above. */
+/* What connect to a peer checks: 0 or -errno; source as above. -EAGAIN: there is no way yet, but
+ * there may be soon (net_is_early). */
 long inet_check_peer(const struct inet_sock *i, const ip_addr_t *to, const ip_addr_t **source);
 long inet_name(struct sock *s, bool peer, struct sock_address *out);
 
@@ -139,7 +140,9 @@ long dgram_target(struct dgram_sock *d, const struct sock_msg *m, struct dgram_t
 /* ---- icmp.c: what routers and peers say went wrong ---- */
 void icmp_listen(void); /* from the first socket on that wants to know */
 void udp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, int error, bool hard);
-void tcp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, int error);
+/* sequence: of the segment that came back. */
+void tcp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, uint32_t sequence,
+		int error);
 
 /* ---- the protocols: a new socket, or -errno ---- */
 long udp_socket(uint16_t family, struct sock **s);
@@ -147,6 +150,7 @@ long udp_socket(uint16_t family, struct sock **s);
 bool udp_unresolved(void);
 long raw_socket(uint16_t family, uint16_t type, uint16_t protocol, struct sock **s);
 long tcp_socket(uint16_t family, struct sock **s);
+void tcp_connect_early(void); /* those that wait for addresses try again */
 /* tcp.c, tcpopt.c: after IP_ and IPV6_ options */
 long tcp_setopt(struct sock *s, int level, int name, const void *val, uint32_t bytes);
 long tcp_getopt(struct sock *s, int level, int name, void *val, uint32_t *bytes);

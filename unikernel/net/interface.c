@@ -13,12 +13,17 @@
 #include "lwip/inet_chksum.h"
 #include "lwip/ip6.h"
 #include "lwip/nd6.h"
+#include "lwip/priv/nd6_priv.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/dhcp.h"
 #include "lwip/prot/nd6.h"
 
 #include "stack.h"
 
+/* A program that starts sooner than its addresses come waits for them so long. A router answers
+ * within half a second (RFC 4861, MAX_RA_DELAY_TIME), and then duplicates are looked for. */
+#define EARLY4_NS 10000000000ull
+#define EARLY6_NS 3000000000ull
 /* Slots of an interface's IPv6 addresses: the link-local one, static ones, SLAAC's. */
 #define SLOT_STATIC 1
 
@@ -349,11 +354,46 @@ static void set_addresses(struct net_iface *iface)
 		netif_set_default(netif);
 }
 
+/* ---- addresses that are on their way ---- */
+
+bool net_early;
+
+static bool has_router_and_address(const struct netif *netif)
+{
+	bool router = false;
+
+	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++)
+		router |= default_router_list[i].neighbor_entry &&
+			  default_router_list[i].neighbor_entry->netif == netif;
+	for (int i = 0; router && i < LWIP_IPV6_NUM_ADDRESSES; i++)
+		if (ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) &&
+		    !ip6_addr_islinklocal(netif_ip6_addr(netif, i)))
+			return true;
+	return false;
+}
+
+bool net_is_early(bool v6)
+{
+	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
+		const struct net_iface *iface = net_ifaces[i];
+
+		if (!iface || uk_monotonic_ns() >= iface->early_until_ns[v6])
+			continue;
+		if (v6 ? has_router_and_address(&iface->netif)
+		       : !ip4_addr_isany(netif_ip4_addr(&iface->netif)))
+			continue;
+		net_early = true;
+		return true;
+	}
+	return false;
+}
+
 static void apply(struct net_iface *iface)
 {
 	const struct noxs_net_config *c = &iface->config;
 	struct netif *netif = &iface->netif;
 	bool slaac = c->flags & NOXS_NET_SLAAC;
+	uint64_t now = uk_monotonic_ns();
 
 	memcpy(netif->hwaddr, c->mac, 6);
 	netif->mtu = (u16_t)uk_max(uk_min(c->mtu, NOXS_NET_MAX_MTU), NOXS_NET_MIN_MTU);
@@ -371,6 +411,8 @@ static void apply(struct net_iface *iface)
 		netif->rs_count = 0; /* no router need hurry */
 	if (c->flags & NOXS_NET_DHCP && !iface->dhcp)
 		iface->dhcp = dhcp_start(netif) == ERR_OK;
+	iface->early_until_ns[false] = iface->dhcp ? now + EARLY4_NS : 0;
+	iface->early_until_ns[true] = slaac ? now + EARLY6_NS : 0;
 	if (!(c->flags & NOXS_NET_LINK_UP))
 		return;
 	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)

@@ -83,6 +83,11 @@ uint64_t uk_net_deadline(void);
 /* Is there anything to look after? Without it uk_wait does as if there were no network. */
 extern bool uk_net_live;
 
+/* ---- interface.c ---- */
+/* Are addresses on their way that DHCP, or a router (v6), gives? Who then has no route waits for
+ * it: uk_net_service says some milliseconds later that there is news. */
+bool net_is_early(bool v6);
+
 /* ---- wait.c ---- */
 /* The program computes, and was preempted for the network: 10 ms later it is again. */
 void uk_net_tick(void);

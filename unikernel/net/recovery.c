@@ -97,6 +97,11 @@ void net_recovery_before(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, u16_t o
 	seen.sacked = highest_sacked(pcb, (const uint8_t *)(hdr + 1), options);
 }
 
+void net_recovery_forget(void)
+{
+	seen.pcb = NULL;
+}
+
 void net_recovery_after(void)
 {
 	struct tcp_pcb *pcb = seen.pcb;

@@ -380,7 +380,8 @@ UK_SYSCALL(connect)
 		r = s->ops->connect(s, &to);
 		if (r != -EINPROGRESS && r != -EALREADY && r != -EAGAIN)
 			break;
-		if (s->file->flags & O_NONBLOCK)
+		/* A datagram's peer is known at once, or when there are addresses. */
+		if (s->file->flags & O_NONBLOCK && (r != -EAGAIN || s->family == AF_UNIX))
 			break;
 		w = sock_wait(s->send_timeout_ns, &deadline);
 		if (w == -EAGAIN)

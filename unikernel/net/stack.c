@@ -306,6 +306,7 @@ bool uk_net_service(void)
 
 			netif->chksum_flags = 0;
 			netif_poll(netif);
+			net_recovery_forget();
 			netif->chksum_flags = flags;
 			done = true;
 		}

@@ -34,6 +34,7 @@ struct net_iface {
 	struct noxs_net_address gateway6; /* static */
 	bool has_gateway6, dhcp;
 	uint16_t mtu, mtu6; /* netif's own say nothing where the device takes segments */
+	uint64_t early_until_ns[2]; /* DHCP's, and a router's, answer is worth waiting for */
 };
 
 extern struct net_iface *net_ifaces[NOXS_NET_MAX]; /* by row of uk_net_dev; NULL: none yet */
@@ -58,6 +59,7 @@ bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_v
 
 /* ---- recovery.c ---- */
 void net_recovery_after(void);               /* when lwIP has taken a frame */
+void net_recovery_forget(void);              /* it was not a frame of a device */
 void net_recovery_tick(struct tcp_pcb *pcb); /* each TCP_TMR_INTERVAL */
 
 /* ---- interface.c ---- */
@@ -65,6 +67,8 @@ struct net_iface *net_iface_of(const struct netif *netif); /* NULL: the loopback
 /* The interface as noxs_net_config has it. Called again when that has changed. */
 void net_iface_start(struct net_iface *iface);
 void net_iface_look(struct net_iface *iface);
+/* net_is_early has said so: is to be looked at again, by timers.c. */
+extern bool net_early;
 
 /* ---- timers.c ---- */
 /* Runs what is due: was it anything? */

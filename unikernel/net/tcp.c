@@ -22,6 +22,7 @@ struct tcp_sock *tcp_sock_new(uint16_t family)
 	t->i.s.send_bytes = TCP_SND_BUF;
 	t->i.s.receive_bytes = TCP_WND;
 	t->accept_last = &t->accept_first;
+	t->half_last = &t->half_first;
 	tcp_options_init(t);
 	return t;
 }
@@ -82,14 +83,17 @@ static void died(void *arg, err_t error)
 	sock_changed(s);
 }
 
-void tcp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, int error)
+void tcp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, uint32_t sequence,
+		int error)
 {
 	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
 		struct tcp_sock *t = pcb->callback_arg;
 
-		/* Once it is connected, such a message is a hint only (RFC 5461). */
+		/* Once it is connected, such a message is a hint only (RFC 5461). And it is about
+		 * our SYN, or forged (RFC 5927, 4.1). */
 		if (pcb->state != SYN_SENT || !t || pcb->local_port != local_port ||
-		    pcb->remote_port != port || !ip_addr_cmp(&pcb->remote_ip, to))
+		    pcb->remote_port != port || !ip_addr_cmp(&pcb->remote_ip, to) ||
+		    sequence != pcb->lastack)
 			continue;
 		abort_pcb(t);
 		t->dead = true;
@@ -143,12 +147,35 @@ static long tcp_sock_name(struct sock *s, bool peer, struct sock_address *out)
 
 /* ---- connect ---- */
 
+/* Those that connect to i.remote as soon as there is a route. */
+static struct tcp_sock *early;
+
+static void wait_for_route(struct tcp_sock *t)
+{
+	t->early_next = early;
+	t->early_link = &early;
+	if (early)
+		early->early_link = &t->early_next;
+	early = t;
+}
+
+static void no_longer_early(struct tcp_sock *t)
+{
+	if (!t->early_link)
+		return;
+	*t->early_link = t->early_next;
+	if (t->early_next)
+		t->early_next->early_link = t->early_link;
+	t->early_link = NULL;
+}
+
 /* As if it had never been connected; what bind fixed stays. */
 static void start_over(struct tcp_sock *t)
 {
 	struct inet_sock *i = &t->i;
 	bool had_port = i->fixed_port;
 
+	no_longer_early(t);
 	abort_pcb(t);
 	tcp_drop_received(t);
 	t->told = TCP_UNCONNECTED;
@@ -196,6 +223,13 @@ static long start_connect(struct tcp_sock *t, const ip_addr_t *ip, uint16_t port
 
 	if (r == -EACCES || ip_addr_ismulticast(ip))
 		return -ENETUNREACH;
+	if (r == -EAGAIN) {
+		wait_for_route(t);
+		i->remote = *ip;
+		i->remote_port = port;
+		t->told = TCP_CONNECTING;
+		return -EINPROGRESS;
+	}
 	if (r)
 		return r;
 	from = *source;
@@ -228,6 +262,28 @@ static long start_connect(struct tcp_sock *t, const ip_addr_t *ip, uint16_t port
 	i->remote_port = port;
 	t->told = TCP_CONNECTING;
 	return -EINPROGRESS;
+}
+
+void tcp_connect_early(void)
+{
+	struct tcp_sock *t = early, *next;
+
+	/* Who still has to wait comes in front, and is not met again. */
+	for (; t; t = next) {
+		struct sock *s = &t->i.s;
+		ip_addr_t to = t->i.remote;
+		long r;
+
+		next = t->early_next;
+		no_longer_early(t);
+		r = start_connect(t, &to, t->i.remote_port);
+		if (r == -EINPROGRESS)
+			continue;
+		t->dead = true;
+		s->error = (int)-r;
+		over(t);
+		sock_changed(s);
+	}
 }
 
 static long tcp_sock_connect(struct sock *s, const struct sock_address *to)
@@ -322,6 +378,7 @@ static void tcp_sock_close(struct sock *s)
 
 	tcp_stop_listening(t);
 	tcp_leave_queue(t);
+	no_longer_early(t);
 	/* Data that nobody read, or no time to linger: a reset (RFC 2525, 2.17). */
 	if (t->queued || !s->linger_s) {
 		abort_pcb(t);

@@ -315,7 +315,8 @@ uint32_t tcp_sock_poll(struct sock *s)
 		events |= POLLIN | POLLRDNORM | POLLRDHUP;
 	if (connecting)
 		return events;
-	if (t->queued >= s->receive_low || (t->queued && read_shut))
+	/* A window's worth is never there (Linux's tcp_set_rcvlowat has half of it, too). */
+	if (t->queued >= uk_min(s->receive_low, TCP_WND / 2u) || (t->queued && read_shut))
 		events |= POLLIN | POLLRDNORM;
 	if (write_shut || !t->pcb || writable(t))
 		events |= POLLOUT | POLLWRNORM;

@@ -6,6 +6,9 @@
  */
 #include "tcpsock.h"
 
+#define HALF      0    /* of a pcb's ext_args: recovery.c has the others */
+#define HALF_OPEN 256u /* handshakes under way, at least, as net.ipv4.tcp_max_syn_backlog */
+
 void tcp_leave_queue(struct tcp_sock *t)
 {
 	struct tcp_sock *from = t->accept_from;
@@ -21,6 +24,27 @@ void tcp_leave_queue(struct tcp_sock *t)
 	t->accept_from = NULL;
 }
 
+/* A handshake under way. */
+struct tcp_half {
+	struct tcp_sock *listener;
+	struct tcp_pcb *pcb;
+	struct tcp_half *next, **link;
+};
+
+/* lwIP's callback, too: the pcb is gone. */
+static void half_over(u8_t id, void *data)
+{
+	struct tcp_half *h = data;
+
+	*h->link = h->next;
+	if (h->next)
+		h->next->link = h->link;
+	else
+		h->listener->half_last = h->link;
+	h->listener->nhalf--;
+	net_free(h);
+}
+
 /* A handshake came to its end. */
 static err_t came_in(void *arg, struct tcp_pcb *pcb, err_t error)
 {
@@ -29,6 +53,8 @@ static err_t came_in(void *arg, struct tcp_pcb *pcb, err_t error)
 
 	if (error != ERR_OK || !pcb)
 		return ERR_VAL;
+	tcp_ext_arg_set_callbacks(pcb, HALF, NULL);
+	half_over(HALF, tcp_ext_arg_get(pcb, HALF));
 	t = l ? tcp_sock_new(l->i.s.family) : NULL;
 	if (!t) {
 		tcp_abort(pcb);
@@ -51,12 +77,32 @@ static err_t came_in(void *arg, struct tcp_pcb *pcb, err_t error)
 	return ERR_OK;
 }
 
-/* A SYN that there is no room for is dropped: the peer sends it again (listen(2)). */
+static const struct tcp_ext_arg_callbacks half_callbacks = {.destroy = half_over};
+
+/*
+ * A SYN that there is no room for is dropped: the peer sends it again (listen(2)). Where too many
+ * handshakes are under way the oldest gives way: those that are meant end within a round trip,
+ * and of a flood from forged addresses none ever does.
+ */
 static err_t syn_came(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
 {
 	struct tcp_sock *l = lpcb->callback_arg;
+	struct tcp_half *h;
 
-	return l && l->naccept > l->backlog ? ERR_MEM : ERR_OK;
+	if (!l || l->naccept > l->backlog)
+		return ERR_MEM;
+	if (l->nhalf >= uk_max(l->backlog, HALF_OPEN))
+		tcp_abandon(l->half_first->pcb, 0); /* its destroy takes it off */
+	h = net_malloc(sizeof(*h));
+	if (!h)
+		return ERR_MEM;
+	*h = (struct tcp_half){.listener = l, .pcb = pcb, .link = l->half_last};
+	*l->half_last = h;
+	l->half_last = &h->next;
+	l->nhalf++;
+	tcp_ext_arg_set(pcb, id, h);
+	tcp_ext_arg_set_callbacks(pcb, id, &half_callbacks);
+	return ERR_OK;
 }
 
 static const struct tcp_ext_arg_callbacks syn_callbacks = {.passive_open = syn_came};
@@ -72,6 +118,8 @@ void tcp_stop_listening(struct tcp_sock *t)
 		tcp_of(s)->i.s.linger_s = 0; /* never accepted: a reset, as on Linux */
 		s->ops->close(s);
 	}
+	while (t->half_first)
+		tcp_abandon(t->half_first->pcb, 0);
 	t->listener->callback_arg = NULL;
 	tcp_close((struct tcp_pcb *)t->listener);
 	t->listener = NULL;
@@ -114,9 +162,9 @@ long tcp_sock_listen(struct sock *s, int backlog)
 	tcp_arg(lpcb, t);
 	tcp_accept(lpcb, came_in);
 	if (!has_id)
-		tcp_ext_arg_alloc_id(); /* the first and only: 0 */
+		tcp_ext_arg_alloc_id(); /* the first and only: HALF */
 	has_id = true;
-	tcp_ext_arg_set_callbacks(lpcb, 0, &syn_callbacks);
+	tcp_ext_arg_set_callbacks(lpcb, HALF, &syn_callbacks);
 	t->listener = (struct tcp_pcb_listen *)lpcb;
 	tcp_sock_tuned(s);
 	return 0;

@@ -34,8 +34,13 @@ struct tcp_sock {
 	struct tcp_pcb_listen *listener;
 	struct tcp_sock *accept_first, **accept_last;
 	uint32_t naccept, backlog;
+	struct tcp_half *half_first, **half_last; /* handshakes under way, the oldest first */
+	uint32_t nhalf;
 	/* not accepted yet: */
 	struct tcp_sock *accept_next, **accept_link, *accept_from;
+
+	/* connecting, without a route yet (-EAGAIN of inet_check_peer): */
+	struct tcp_sock *early_next, **early_link;
 
 	/* Options: tcpopt.c */
 	bool no_delay, cork, quick_ack;

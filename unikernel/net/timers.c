@@ -15,10 +15,12 @@
 #include "lwip/prot/dhcp.h"
 #include "lwip/timeouts.h"
 
+#include "inet.h"
 #include "stack.h"
 
 #define MS           1000000ull
 #define NEVER        UINT64_MAX
+#define EARLY_MS     20u
 #define IDLE_POLL_MS 10000u    /* with nothing under way, tcp_poll is for what hardly happens */
 #define AGING_MS     310000ull /* ARP_MAXAGE is 300 s: after that nothing is left to age */
 /* TIME_WAIT protects against segments of the old connection, and costs every new one a look at
@@ -210,6 +212,19 @@ static void dhcp_coarse_run(uint64_t passed_ms)
 	dhcp_coarse_tmr();
 }
 
+/* Who came before the addresses looks again. */
+static uint64_t early_in(void)
+{
+	return net_early ? EARLY_MS : NEVER;
+}
+
+static void early_run(uint64_t passed_ms)
+{
+	(void)passed_ms;
+	net_early = false;
+	tcp_connect_early();
+}
+
 /* ---- all of them ---- */
 
 static struct timer {
@@ -223,6 +238,7 @@ static struct timer {
 	{groups_in, groups_run, IGMP_TMR_INTERVAL, 0, NEVER},
 	{dhcp_fine_in, dhcp_fine_run, DHCP_FINE_TIMER_MSECS, 0, NEVER},
 	{dhcp_coarse_in, dhcp_coarse_run, DHCP_COARSE_TIMER_MSECS, 0, NEVER},
+	{early_in, early_run, EARLY_MS, 0, NEVER},
 };
 
 bool net_timers_run(uint64_t now_ns)
