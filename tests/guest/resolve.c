@@ -43,7 +43,7 @@ int main(void)
 	for (const struct addrinfo *i = a; i; i = i->ai_next)
 		four += ((struct sockaddr_in *)i->ai_addr)->sin_addr.s_addr ==
 			htonl(INADDR_LOOPBACK);
-	CHECK(four == 1);
+	CHECK(four >= 1); /* glibc takes ::1's line for one, too, if it has this name */
 	CHECK(getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof(host), service, sizeof(service),
 			  NI_NUMERICSERV) == 0);
 	CHECK(!strncmp(host, "localhost", 9) && !strcmp(service, "80"));

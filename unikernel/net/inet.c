@@ -320,21 +320,22 @@ struct netif *inet_route(const struct inet_sock *i, const ip_addr_t *to, const i
 	return *source && !ip_addr_isany(*source) ? netif : NULL;
 }
 
-/* Is a way missing that there will be when DHCP, or a router, has answered? */
-static bool is_early(const struct netif *netif, const ip_addr_t *to, const ip_addr_t *source)
+/* -ENETUNREACH; -EAGAIN where there will be a way when DHCP, or a router, has answered. */
+static long check_way(const struct netif *netif, const ip_addr_t *to)
 {
-	if (ip_addr_isloopback(to) || ip_addr_ismulticast(to))
-		return false;
-	if (IP_IS_V4(to))
-		return !netif && ip_2_ip4(to)->addr != IPADDR_BROADCAST && net_is_early(false);
-	if (ip6_addr_islinklocal(ip_2_ip6(to)))
-		return false;
-	return (!netif || ip6_addr_islinklocal(ip_2_ip6(source))) && net_is_early(true);
+	bool near = ip_addr_isloopback(to) || ip_addr_ismulticast(to) || ip_addr_islinklocal(to);
+
+	if (netif && (near || IP_IS_V4(to) || net_ip6_has_way(netif, ip_2_ip6(to))))
+		return 0;
+	if (near || (IP_IS_V4(to) && ip_2_ip4(to)->addr == IPADDR_BROADCAST))
+		return -ENETUNREACH;
+	return net_is_early(IP_IS_V6(to)) ? -EAGAIN : -ENETUNREACH;
 }
 
 long inet_check_peer(const struct inet_sock *i, const ip_addr_t *to, const ip_addr_t **source)
 {
 	struct netif *netif;
+	long r;
 
 	if (IP_IS_V4(to) && i->s.only_v6)
 		return -ENETUNREACH;
@@ -345,10 +346,9 @@ long inet_check_peer(const struct inet_sock *i, const ip_addr_t *to, const ip_ad
 	if (IP_IS_V6(to) && ip6_addr_lacks_zone(ip_2_ip6(to), IP6_UNKNOWN) && !i->multicast_if)
 		return -EINVAL;
 	netif = inet_route(i, to, source);
-	if (is_early(netif, to, *source))
-		return -EAGAIN;
-	if (!netif)
-		return -ENETUNREACH;
+	r = check_way(netif, to);
+	if (r)
+		return r;
 	if (IP_IS_V4(to) && !i->s.broadcast && ip_addr_isbroadcast(to, netif))
 		return -EACCES;
 	return 0;

@@ -73,6 +73,8 @@ bool inet_port_conflicts(const struct inet_sock *i, const ip_addr_t *ip, uint16_
 struct netif *inet_route(const struct inet_sock *i, const ip_addr_t *to, const ip_addr_t **source);
 /* An unspecified destination means this machine. */
 void inet_loopback_if_any(ip_addr_t *ip);
+/* interface.c: does what goes to this global address get beyond the interface? lwIP thinks so. */
+bool net_ip6_has_way(const struct netif *netif, const ip6_addr_t *to);
 /* What connect to a peer checks: 0 or -errno; source as above. -EAGAIN: there is no way yet, but
  * there may be soon (net_is_early). */
 long inet_check_peer(const struct inet_sock *i, const ip_addr_t *to, const ip_addr_t **source);

@@ -18,6 +18,7 @@
 #include "lwip/prot/dhcp.h"
 #include "lwip/prot/nd6.h"
 
+#include "inet.h"
 #include "stack.h"
 
 /* A program that starts sooner than its addresses come waits for them so long. A router answers
@@ -354,22 +355,35 @@ static void set_addresses(struct net_iface *iface)
 		netif_set_default(netif);
 }
 
-/* ---- addresses that are on their way ---- */
+/* ---- is there a way, and will there be one ---- */
 
 bool net_early;
 
-static bool has_router_and_address(const struct netif *netif)
+static bool has_router(const struct netif *netif)
 {
-	bool router = false;
-
 	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++)
-		router |= default_router_list[i].neighbor_entry &&
-			  default_router_list[i].neighbor_entry->netif == netif;
-	for (int i = 0; router && i < LWIP_IPV6_NUM_ADDRESSES; i++)
-		if (ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) &&
-		    !ip6_addr_islinklocal(netif_ip6_addr(netif, i)))
+		if (default_router_list[i].neighbor_entry &&
+		    default_router_list[i].neighbor_entry->netif == netif)
 			return true;
 	return false;
+}
+
+/* Has it an address that others than neighbours answer to; on to's link, if to is not NULL? */
+static bool has_address6(const struct netif *netif, const ip6_addr_t *to)
+{
+	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+		if (ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) &&
+		    !ip6_addr_islinklocal(netif_ip6_addr(netif, i)) &&
+		    (!to || ip6_addr_netcmp_zoneless(netif_ip6_addr(netif, i), to)))
+			return true;
+	return false;
+}
+
+bool net_ip6_has_way(const struct netif *netif, const ip6_addr_t *to)
+{
+	const struct net_iface *iface = net_iface_of(netif);
+
+	return !iface || iface->has_gateway6 || has_router(netif) || has_address6(netif, to);
 }
 
 bool net_is_early(bool v6)
@@ -379,7 +393,7 @@ bool net_is_early(bool v6)
 
 		if (!iface || uk_monotonic_ns() >= iface->early_until_ns[v6])
 			continue;
-		if (v6 ? has_router_and_address(&iface->netif)
+		if (v6 ? has_router(&iface->netif) && has_address6(&iface->netif, NULL)
 		       : !ip4_addr_isany(netif_ip4_addr(&iface->netif)))
 			continue;
 		net_early = true;

@@ -169,6 +169,19 @@ static bool is_ours(const struct net_iface *iface, const uint8_t *to)
 	return (to[0] & 1) || !memcmp(to, iface->netif.hwaddr, 6);
 }
 
+void net_stack_input(struct net_iface *iface, struct pbuf *p, bool good)
+{
+	struct netif *netif = &iface->netif;
+
+	if (good)
+		netif->chksum_flags &=
+			(u16_t) ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP);
+	if (netif->input(p, netif) != ERR_OK)
+		pbuf_free(p);
+	net_recovery_after();
+	netif->chksum_flags |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
+}
+
 static void input(struct net_iface *iface, const struct net_frame *f)
 {
 	struct netif *netif = &iface->netif;
@@ -181,21 +194,14 @@ static void input(struct net_iface *iface, const struct net_frame *f)
 		frame_free(iface->dev, f);
 		return;
 	}
+	/* 1: from this host, never was on a wire; 2: was looked at on the way (VIRTIO 5.1.6.4). */
 	good = f->vnet ? f->vnet->flags & 3 : net_checksum_partial(f);
 	p = frame_pbuf(iface, f);
 	if (!p) {
 		iface->dev->front->rx_dropped++;
 		return;
 	}
-	/* 1: from this host, never was on a wire; 2: was looked at on the way (VIRTIO 5.1.6.4). */
-	if (good)
-		netif->chksum_flags &=
-			(u16_t) ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP);
-	if (netif->input(p, netif) != ERR_OK)
-		pbuf_free(p);
-	net_recovery_after();
-	supply = PLENTY;
-	netif->chksum_flags |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
+	net_gro_input(iface, p, good);
 }
 
 /* ---- start ---- */
@@ -275,6 +281,8 @@ static bool serve_device(struct net_iface *iface)
 		input(iface, &frame);
 		n++;
 	}
+	net_gro_flush();
+	supply = PLENTY;
 	if (n)
 		net_offload_mtu(iface);
 	if (!net_buffers_back(iface->dev))

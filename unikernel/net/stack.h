@@ -3,6 +3,7 @@
  * stack.h: what driver.c, stack.c, interface.c and timers.c share.
  *
  *   stack.c      lwIP's start, frames from and to the driver, uk_net_service
+ *   gro.c        consecutive segments, merged
  *   offload.c    devices that take large segments without checksums
  *   recovery.c   TCP's losses, better than lwIP has it
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
@@ -33,7 +34,7 @@ struct net_iface {
 	struct noxs_net_config config;    /* as last read */
 	struct noxs_net_address gateway6; /* static */
 	bool has_gateway6, dhcp;
-	uint16_t mtu, mtu6; /* netif's own say nothing where the device takes segments */
+	uint16_t mtu, mtu6;         /* netif's own say nothing where the device takes segments */
 	uint64_t early_until_ns[2]; /* DHCP's, and a router's, answer is worth waiting for */
 };
 
@@ -83,5 +84,12 @@ extern bool net_traffic;
 /* ---- partial.c ---- */
 /* Is a TCP or UDP checksum left to be filled in by whoever sends it? Then this host sent it. */
 bool net_checksum_partial(const struct net_frame *f);
+
+/* ---- gro.c ---- */
+/* A frame for lwIP, or for the one before it; good: its TCP or UDP checksum is. Takes p over. */
+void net_gro_input(struct net_iface *iface, struct pbuf *p, bool good);
+void net_gro_flush(void); /* no more follow for now */
+/* ---- stack.c: where it goes then ---- */
+void net_stack_input(struct net_iface *iface, struct pbuf *p, bool good);
 
 #endif

@@ -45,6 +45,8 @@ static void half_over(u8_t id, void *data)
 	net_free(h);
 }
 
+static const struct tcp_ext_arg_callbacks no_callbacks;
+
 /* A handshake came to its end. */
 static err_t came_in(void *arg, struct tcp_pcb *pcb, err_t error)
 {
@@ -53,7 +55,7 @@ static err_t came_in(void *arg, struct tcp_pcb *pcb, err_t error)
 
 	if (error != ERR_OK || !pcb)
 		return ERR_VAL;
-	tcp_ext_arg_set_callbacks(pcb, HALF, NULL);
+	tcp_ext_arg_set_callbacks(pcb, HALF, &no_callbacks);
 	half_over(HALF, tcp_ext_arg_get(pcb, HALF));
 	t = l ? tcp_sock_new(l->i.s.family) : NULL;
 	if (!t) {

@@ -30,11 +30,12 @@ int net_time_wait_ip6(struct pbuf *p, struct netif *netif);
 
 /* Before lwIP looks at a segment. offload.c: large ones; recovery.c: losses; stack.c: is there
  * memory for it? */
+void net_gro_tcp_input(struct tcp_pcb *pcb);
 void net_offload_tcp_input(struct tcp_pcb *pcb);
 void net_recovery_before(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, u16_t options);
 err_t net_tcp_may_take(const struct tcp_pcb *pcb, const struct pbuf *p);
-#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p)       \
-	(net_offload_tcp_input(pcb), net_recovery_before(pcb, hdr, opt1len), \
-	 net_tcp_may_take(pcb, p))
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
+	(net_gro_tcp_input(pcb), net_offload_tcp_input(pcb),           \
+	 net_recovery_before(pcb, hdr, opt1len), net_tcp_may_take(pcb, p))
 
 #endif
