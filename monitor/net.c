@@ -16,8 +16,9 @@
 
 #include "net_backend.h"
 
-#define LARGE   0x200000ull
-#define ENTRIES NOXS_NET_MAX_ENTRIES /* of our own rings */
+#define LARGE    0x200000ull
+#define ENTRIES  NOXS_NET_MAX_ENTRIES /* of our own rings */
+#define MAX_TOLD ((1ull << 48) - 1)   /* of the guest's counters */
 
 struct net_dev net_devs[NOXS_NET_MAX];
 unsigned net_count;
@@ -220,6 +221,15 @@ int net_prepare(struct vm *vm, struct guest *guest, unsigned index, const struct
 	return 0;
 }
 
+/* What the guest may have written over at any time: read once, and no more than can be. (The
+ * daemon takes a shell that tells absurd numbers for one that was taken over.) */
+static uint64_t told(const uint64_t *counter)
+{
+	uint64_t n = __atomic_load_n(counter, __ATOMIC_RELAXED);
+
+	return n < MAX_TOLD ? n : MAX_TOLD;
+}
+
 struct net_counters net_counters(unsigned index)
 {
 	const struct net_dev *d = &net_devs[index];
@@ -229,12 +239,12 @@ struct net_counters net_counters(unsigned index)
 
 	/* Frames that we do not see: what the guest says. It can only fool who reads that. */
 	if (d->backend == &net_xdp) {
-		c.rx_frames = front->rx_frames;
-		c.rx_bytes = front->rx_bytes;
-		c.rx_dropped = front->rx_dropped;
-		c.tx_frames = front->tx_frames;
-		c.tx_bytes = front->tx_bytes;
-		c.tx_dropped = front->tx_dropped;
+		c.rx_frames = told(&front->rx_frames);
+		c.rx_bytes = told(&front->rx_bytes);
+		c.rx_dropped = told(&front->rx_dropped);
+		c.tx_frames = told(&front->tx_frames);
+		c.tx_bytes = told(&front->tx_bytes);
+		c.tx_dropped = told(&front->tx_dropped);
 	}
 	return c;
 }

@@ -5,6 +5,11 @@
  *
  * Reads and writes are for as many frames as there are, so they go through a buffer each way.
  *
+ * What passt reads at once has to end with a frame (that of 2023 goes on with the wrong byte if it
+ * does not, and takes what the guest put there for a frame). So frames that no interface sends are
+ * not sent, and a write is of whole frames and no larger than what a local socket takes as one
+ * piece, all or nothing: 36 KiB, and half of SO_SNDBUF (Linux, unix_stream_sendmsg()).
+ *
  * passt connects to whatever address a frame is for, and its own loopback is the host's: so what
  * is for that ends here, where it has been copied and the guest can change it no more.
  */
@@ -20,9 +25,11 @@
 
 #define LENGTH    4u
 #define MAX_FRAME NET_MAX_FRAME
-/* Half of it, at least, is free when a frame is put in, or half of one read. */
+/* There is room for any frame behind MAX_WRITE bytes, or half of one. */
 #define BYTES     (2 * (LENGTH + MAX_FRAME))
 #define MAX_READS 4
+#define MAX_WRITE 16384u
+#define MAX_SENT  (14 + NOXS_NET_MAX_MTU) /* bytes of a frame */
 
 static int open_stream(struct net_dev *d, struct err *err)
 {
@@ -57,6 +64,8 @@ static bool flush(struct net_dev *d)
 		if (n < 0) {
 			if (errno == EAGAIN)
 				d->blocked = NET_POLL;
+			else if (errno == ENOBUFS || errno == ENOMEM)
+				d->blocked = NET_LATER;
 			else
 				fail(d, errno);
 			return false;
@@ -104,7 +113,7 @@ static bool may_pass(const uint8_t *frame, size_t bytes)
 {
 	const uint8_t *ip = frame + ETHER;
 
-	if (bytes < ETHER)
+	if (bytes < ETHER || bytes > MAX_SENT)
 		return false;
 	switch (frame[12] << 8 | frame[13]) {
 	case ARP_TYPE:
@@ -147,7 +156,7 @@ static void send_frames(struct net_dev *d)
 		return;
 	while ((n = net_tx_frame(d, iov, &bytes, &budget))) {
 		net_tx_done(d, append(d, iov, n, bytes), bytes);
-		if (d->out_bytes > BYTES / 2 && !flush(d))
+		if (d->out_bytes > MAX_WRITE - LENGTH - MAX_SENT && !flush(d))
 			return;
 	}
 	if (d->out_bytes) {

@@ -133,9 +133,11 @@ static int open_xdp(struct net_dev *d, struct err *err)
 
 	if (ret)
 		return ret;
-	d->counters.copying = copy && *copy;
-	/* Once it is bound there is no mapping them, so what net_xdp_copy may want, too. */
-	if (d->counters.copying || unbound)
+	/* Such a kernel, before Linux 6.4, has rings of more than a page as one piece of memory, of
+	 * which KVM takes the first page only (kvm_try_get_pfn): the guest would fault in their
+	 * midst. */
+	d->counters.copying = unbound || (copy && *copy);
+	if (d->counters.copying)
 		ret = map_aside(d, layout);
 	for (unsigned i = 0; i < NOXS_NET_NRINGS && !ret; i++) {
 		uint8_t *at = d->window + place[i].offset;

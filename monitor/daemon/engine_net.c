@@ -2,7 +2,9 @@
 /*
  * engine_net.c: net devices, opened one after the other, by processes of their own.
  *
- *   for a VM that starts   before it gets a shell; START hands them on
+ *   for a VM that starts   before it gets a shell; START hands them on, but for sockets that are
+ *                          still to be bound (NET_OPENED_BIND, before Linux 6.4): a shell in its
+ *                          jail cannot, so it is made for this VM, and SPAWN hands them on
  *   for a shell of a flavour that has some   before it is made; SPAWN hands them on, and
  *                                            START only tells who the VM is
  *
@@ -28,6 +30,7 @@ static void is_open(void *arg, const struct net_handed *handed, int failure, con
 		return;
 	}
 	s->net[s->nnet++] = *handed;
+	s->spawn_net |= (handed->wire.opened.flags & NET_OPENED_BIND) != 0;
 	d->opened = handed->wire.opened;
 	d->config = handed->wire.config;
 	d->is_open = true;
@@ -113,8 +116,17 @@ int shell_open_net(struct engine *e, struct shell *shell, const char *key, struc
 
 unsigned shell_net_handed(const struct shell *shell, const struct net_handed **handed)
 {
-	*handed = shell->net ? shell->net->handed : NULL;
-	return shell->net ? shell->net->n : 0;
+	const struct record *r = shell->bound ? shell->record : NULL;
+
+	*handed = NULL;
+	if (shell->net) {
+		*handed = shell->net->handed;
+		return shell->net->n;
+	}
+	if (!r || !r->start || !r->start->spawn_net)
+		return 0;
+	*handed = r->start->net;
+	return r->start->nnet;
 }
 
 const char *shell_net_key(const struct shell *shell)
@@ -124,11 +136,12 @@ const char *shell_net_key(const struct shell *shell)
 
 void shell_net_sent(struct shell *shell)
 {
-	struct shell_net *n = shell->net;
+	const struct net_handed *handed;
+	unsigned n = shell_net_handed(shell, &handed);
 
-	for (unsigned i = 0; n && i < n->n; i++) {
-		net_handed_close(&n->handed[i]);
-		n->handed[i].wire.prepared = 1;
+	for (unsigned i = 0; i < n; i++) {
+		net_handed_close(&handed[i]);
+		((struct net_handed *)handed)[i].wire.prepared = 1;
 	}
 }
 
@@ -153,7 +166,7 @@ int start_take_net(struct record *r, const struct shell *shell)
 	struct start *s = r->start;
 	unsigned n = shell_net_handed(shell, &handed);
 
-	if (!n)
+	if (!n || s->spawn_net)
 		return 0;
 	if (!s->net)
 		s->net = calloc(n, sizeof(*s->net));

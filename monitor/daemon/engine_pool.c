@@ -59,6 +59,7 @@ static int make_shell(struct engine *e, uint64_t memory_bytes, const char *net, 
 		return -EBUSY;
 	shell->urgent = urgent;
 	shell->bound = r;
+	shell->record = r;
 	shell->has_log = !r || r->start->log_bytes;
 	if (*net)
 		ret = shell_open_net(e, shell, net, err); /* and then pool_spawn */
@@ -69,7 +70,6 @@ static int make_shell(struct engine *e, uint64_t memory_bytes, const char *net, 
 		shells_remove(&e->shells, shell);
 		return ret;
 	}
-	shell->record = r;
 	if (r)
 		r->process = shell;
 	return 0;
@@ -198,11 +198,11 @@ static void explain(struct err *err, int errnum)
 
 static void begin_pause(struct engine *e, int flavour, bool urgent, const struct err *err)
 {
-	unsigned before = e->pool.failures;
+	const unsigned *failures = &e->pool.flavour[flavour].failures, before = *failures;
 
 	pool_failed(&e->pool, flavour, urgent, loop_now_ns());
 	/* Once for each time it gets worse, not for each of thousands. */
-	if (e->pool.failures != before && !e->ending)
+	if (*failures != before && !e->ending)
 		event_tell(e, "pool", NULL, err->message);
 	pool_watch(e);
 }

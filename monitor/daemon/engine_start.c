@@ -134,6 +134,8 @@ int start_flavour(const struct engine *e, const struct record *r)
 	const struct vm_net *net = r->vm.net;
 	const struct start *s = r->start;
 
+	if (s->spawn_net)
+		return -1;
 	/* Those that were opened for it go with any shell; none was: only with one that has some.
 	 */
 	if (!net || (s->nnet == net->n && !s->net[0].wire.prepared))
@@ -174,8 +176,10 @@ void start_find_shell(struct engine *e, struct record *r)
 	loop_cancel(e->loop, s->retry);
 	s->retry = 0;
 	/* Those of a shell that is gone are gone with it. */
-	if (s->nnet && s->net[0].wire.prepared)
+	if (s->nnet && s->net[0].wire.prepared) {
 		s->nnet = 0;
+		s->spawn_net = false;
+	}
 	if (r->vm.net && s->nnet < r->vm.net->n && flavour < 0) {
 		start_open_net(e, r);
 		return;

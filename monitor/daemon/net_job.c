@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net_job.c: see net_job.h. */
+/*
+ * net_job.c: see net_job.h. At most MAX_RUNNING at a time: each is two processes, and the kernel
+ * changes one interface at a time anyway. The others wait in the order in which they came.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +20,7 @@
 #include <unistd.h>
 
 #include "limits.h"
+#include "list.h"
 #include "loop.h"
 #include "net_job.h"
 #include "program.h"
@@ -25,15 +29,24 @@
 #define PROGRAM "mayfly"
 #define WALL_NS 20000000000ull /* passt takes 20 ms, AF_XDP some; a driver may think */
 
+#define MAX_RUNNING 8
+
 struct net_job {
 	struct loop *loop;
-	net_job_done *done;
+	net_job_done *done; /* NULL: it was cancelled, and only has to end */
 	void *arg;
+	const struct vm_net_device *device;
+	struct link waiting;
 	pid_t pid;
 	int pidfd, answer, errors;
 	uint64_t deadline;
 	bool late;
 };
+
+static struct link waiting = {&waiting, &waiting};
+static unsigned running;
+
+static void run_waiting(void);
 
 static void job_free(struct net_job *job)
 {
@@ -107,6 +120,12 @@ static void ended(void *arg, uint32_t events)
 	(void)events;
 	if (waitpid(job->pid, &status, WNOHANG) != job->pid)
 		return;
+	running--;
+	if (!done) {
+		job_free(job);
+		run_waiting();
+		return;
+	}
 	if (job->late) {
 		failure = ENGINE_BUSY;
 		err_set(&err, 0, "a net device was not opened within 20 s");
@@ -122,6 +141,7 @@ static void ended(void *arg, uint32_t events)
 	}
 	job_free(job);
 	done(done_arg, failure ? NULL : &handed, failure, &err);
+	run_waiting();
 }
 
 static void is_late(void *arg)
@@ -168,30 +188,22 @@ static int spawn(struct net_job *job, const char *path, char **argv, int answer)
 	return ret;
 }
 
-struct net_job *net_job_start(struct loop *loop, const struct vm_net_device *d, net_job_done *done,
-			      void *arg, struct err *err)
+/* 0, or -errno and a message; then it is the caller's to free. */
+static int run(struct net_job *job, struct err *err)
 {
 	char path[PATH_MAX + 64],
 		*argv[3 + NET_MAX_PORTS + 1] = {(char *)PROGRAM, (char *)"net-open"};
-	struct net_job *job = malloc(sizeof(*job));
+	const struct vm_net_device *d = job->device;
 	const char *port = d->ports;
 	int pair[2] = {-1, -1}, ret;
 	size_t n;
 
-	if (!job) {
-		err_set(err, ENOMEM, "cannot open a net device");
-		return NULL;
-	}
-	*job = (struct net_job){
-		.loop = loop, .done = done, .arg = arg, .pidfd = -1, .answer = -1, .errors = -1};
 	argv[2] = (char *)d->spec;
 	for (unsigned i = 0; i < d->nports; i++, port += strlen(port) + 1)
 		argv[3 + i] = (char *)port;
 	ret = program_path(PROGRAM, path, sizeof(path), err);
-	if (ret) {
-		job_free(job);
-		return NULL;
-	}
+	if (ret)
+		return ret;
 	job->errors = memfd_create("mayfly-net", MFD_CLOEXEC);
 	if (job->errors < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		ret = errno;
@@ -201,23 +213,76 @@ struct net_job *net_job_start(struct loop *loop, const struct vm_net_device *d, 
 		ret = spawn(job, path, argv, pair[1]);
 	if (pair[1] >= 0)
 		close(pair[1]);
-	if (!ret)
-		job->deadline = loop_after(loop, WALL_NS, is_late, job);
-	if (!ret && !(ret = -loop_watch(loop, job->pidfd, EPOLLIN, ended, job)))
-		return job;
+	if (!ret) {
+		job->deadline = loop_after(job->loop, WALL_NS, is_late, job);
+		ret = -loop_watch(job->loop, job->pidfd, EPOLLIN, ended, job);
+		if (!ret) {
+			running++;
+			return 0;
+		}
+		syscall(SYS_pidfd_send_signal, job->pidfd, SIGKILL, NULL, 0);
+		waitpid(job->pid, NULL, 0);
+		close(job->pidfd);
+		job->pidfd = -1;
+	}
 	err_set(err, ret, "cannot run %s to open a net device", path);
 	n = strlen(err->message);
 	limits_explain(-ret, err->message + n, sizeof(err->message) - n);
-	if (job->pidfd >= 0)
-		net_job_cancel(job);
-	else
+	return -ret;
+}
+
+static void run_waiting(void)
+{
+	struct link *l;
+
+	while (running < MAX_RUNNING && (l = list_first(&waiting))) {
+		struct net_job *job = LIST_OF(l, struct net_job, waiting);
+		struct err err = {0};
+
+		list_remove(l);
+		if (!run(job, &err))
+			continue;
+		job->done(job->arg, NULL, ENGINE_BUSY, &err);
 		job_free(job);
-	return NULL;
+	}
+}
+
+struct net_job *net_job_start(struct loop *loop, const struct vm_net_device *d, net_job_done *done,
+			      void *arg, struct err *err)
+{
+	struct net_job *job = malloc(sizeof(*job));
+
+	if (!job) {
+		err_set(err, ENOMEM, "cannot open a net device");
+		return NULL;
+	}
+	*job = (struct net_job){
+		.loop = loop,
+		.done = done,
+		.arg = arg,
+		.device = d,
+		.pidfd = -1,
+		.answer = -1,
+		.errors = -1,
+	};
+	list_init(&job->waiting);
+	if (running >= MAX_RUNNING)
+		list_add(&waiting, &job->waiting);
+	else if (run(job, err)) {
+		job_free(job);
+		return NULL;
+	}
+	return job;
 }
 
 void net_job_cancel(struct net_job *job)
 {
+	if (job->pidfd < 0) {
+		list_remove(&job->waiting);
+		job_free(job);
+		return;
+	}
+	/* It may be in the kernel for a while yet: ended() waits for it. */
+	job->done = NULL;
 	syscall(SYS_pidfd_send_signal, job->pidfd, SIGKILL, NULL, 0);
-	waitpid(job->pid, NULL, 0);
-	job_free(job);
 }

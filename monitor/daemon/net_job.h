@@ -13,7 +13,8 @@ struct loop;
 typedef void net_job_done(void *arg, const struct net_handed *handed, int failure,
 			  const struct err *err);
 
-/* Opens device d. done is called from the loop. NULL and a message: it cannot be run. */
+/* Opens device d, which stays as it is until then. done is called from the loop. NULL and a
+ * message: it cannot be run. */
 struct net_job *net_job_start(struct loop *loop, const struct vm_net_device *d, net_job_done *done,
 			      void *arg, struct err *err);
 

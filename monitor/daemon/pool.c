@@ -104,7 +104,7 @@ void pool_ready(struct pool *p, int flavour, bool urgent, uint64_t took_ns)
 {
 	struct pool_flavour *f = &p->flavour[flavour];
 
-	p->failures = 0;
+	f->failures = 0;
 	f->level.preparing--;
 	f->urgent -= urgent;
 	f->level.ready++;
@@ -115,16 +115,16 @@ void pool_ready(struct pool *p, int flavour, bool urgent, uint64_t took_ns)
 void pool_failed(struct pool *p, int flavour, bool urgent, uint64_t now_ns)
 {
 	struct pool_flavour *f = &p->flavour[flavour];
-	uint64_t pause = PAUSE_NS << (p->failures < 7 ? p->failures : 7);
+	uint64_t pause = PAUSE_NS << (f->failures < 7 ? f->failures : 7);
 
 	f->level.preparing--;
 	f->urgent -= urgent;
 	f->level.failed++;
 	/* What was under way together fails together: that is one failure. */
-	if (now_ns < p->pause_until_ns)
+	if (now_ns < f->pause_until_ns)
 		return;
-	p->failures++;
-	p->pause_until_ns = now_ns + (pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+	f->failures++;
+	f->pause_until_ns = now_ns + (pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
 }
 
 void pool_lost(struct pool *p, int flavour)
@@ -155,7 +155,7 @@ int pool_next(const struct pool *p, uint64_t now_ns, bool *urgent)
 	double most = 0;
 
 	*urgent = next >= 0;
-	if (*urgent || now_ns < p->pause_until_ns)
+	if (*urgent)
 		return next;
 	for (size_t i = 0; i < p->n; i++)
 		under_way += p->flavour[i].level.preparing;
@@ -165,7 +165,8 @@ int pool_next(const struct pool *p, uint64_t now_ns, bool *urgent)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct flavour_level *l = &p->flavour[i].level;
 		uint32_t have = l->ready + l->preparing;
-		double lacks = have < l->target ? 1.0 - (double)have / l->target : 0;
+		bool paused = now_ns < p->flavour[i].pause_until_ns;
+		double lacks = have < l->target && !paused ? 1.0 - (double)have / l->target : 0;
 
 		if (lacks > most) {
 			most = lacks;
@@ -204,11 +205,11 @@ void pool_tick(struct pool *p, uint64_t now_ns)
 
 bool pool_is_busy(const struct pool *p, uint64_t now_ns)
 {
-	if (now_ns < p->pause_until_ns)
-		return true;
 	for (size_t i = 0; i < p->n; i++) {
 		const struct pool_flavour *f = &p->flavour[i];
 
+		if (now_ns < f->pause_until_ns)
+			return true;
 		/* Below these the target is the minimum, whatever it is. */
 		if (f->in_tick || f->waiting || f->burst >= 0.5 ||
 		    f->level.ready > f->level.target ||

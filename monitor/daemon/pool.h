@@ -15,8 +15,9 @@
  * memory of a burst halves every ten seconds.
  *
  * In the background not more are prepared at once than there are CPUs; a start that waits has
- * its own made at normal priority, eight per CPU at once. When shells cannot be made (out of
- * PIDs, memory) the background pauses, 100 ms at first, twice as long each time, 10 s at most.
+ * its own made at normal priority, eight per CPU at once. When shells of a flavour cannot be made
+ * (out of PIDs, memory, its net devices) the background makes none of it for 100 ms at first,
+ * twice as long each time, 10 s at most.
  */
 #ifndef MAYFLY_POOL_H
 #define MAYFLY_POOL_H
@@ -32,14 +33,15 @@ struct pool_flavour {
 	uint32_t in_tick;         /* starts since the tick began */
 	double fast, slow, burst; /* starts a second, a second, a tick */
 	double prepare_ns;        /* mean */
+	unsigned failures;        /* in a row */
+	uint64_t pause_until_ns;
 };
 
 struct pool {
 	struct pool_flavour flavour[ENGINE_MAX_FLAVOURS];
 	size_t n;
 	unsigned cpus;
-	unsigned failures; /* in a row */
-	uint64_t pause_until_ns, tick_ns;
+	uint64_t tick_ns;
 };
 
 void pool_init(struct pool *p, const struct flavour *flavour, size_t n, unsigned cpus);

@@ -46,6 +46,7 @@ struct start {
 	struct net_job *opening; /* the next of its net devices */
 	struct net_handed *net;  /* those that are open: nnet of them */
 	unsigned nnet;
+	bool spawn_net; /* they go with SPAWN of a shell of its own: NET_OPENED_BIND */
 	char text[];
 };
 

@@ -297,6 +297,48 @@ net_flavour() {
 	jq -e ".flavours[1] | $1" "$body" >/dev/null
 }
 
+@test "xdp: a socket that its VM has to bind, as before Linux 6.4: run, a start, a flavour" {
+	export MAYFLY_NET_UNBOUND=1
+	ip -n "$NS" link add br0 type bridge
+	ip -n "$NS" link set br0 up
+	ip -n "$NS" address add 10.9.0.1/24 dev br0
+	start run --net xdp=br0,ip=10.9.0.2/24 "$ANSWER" 80 served
+	ready
+	until_true 5 fetch 10.9.0.2 80
+	daemon_start "$T" --shells 1
+	vm '"net":["xdp=br0,ip=10.9.0.3/24"]'
+	has '.path == "cold"'
+	until_true 5 fetch 10.9.0.3 80
+	[ "$got" = served ]
+	expect 0 pool set -m 64M:1:1 -m 64M:1:1 --net xdp=br0
+	until_true 10 net_flavour '.ready == 1'
+	vm '"net":["xdp=br0,ip=10.9.0.4/24"]'
+	has '.path == "warm"'
+	until_true 5 fetch 10.9.0.4 80
+	# The port knows the MAC that its shell was prepared with: another is another device.
+	until_true 10 net_flavour '.ready == 1'
+	vm '"net":["xdp=br0,ip=10.9.0.5/24,mac=02:00:00:00:00:05"]'
+	has '.path == "cold"'
+	until_true 5 fetch 10.9.0.5 80
+	daemon_end
+}
+
+@test "a flavour with net, at a bridge: a MAC of one's own is no other shell's" {
+	ip -n "$NS" link add br0 type bridge
+	ip -n "$NS" link set br0 up
+	ip -n "$NS" address add 10.9.0.1/24 dev br0
+	daemon_start "$T" --shells 1
+	expect 0 pool set -m 64M:1:1 -m 64M:1:1 --net tap,bridge=br0
+	until_true 10 net_flavour '.ready == 1'
+	vm '"net":["tap,bridge=br0,ip=10.9.0.2/24,mac=02:00:00:00:00:02"]'
+	until_true 5 fetch 10.9.0.2 80
+	net_flavour '.ready == 1 and .warm == 0'
+	vm '"net":["tap,bridge=br0,ip=10.9.0.3/24"]'
+	until_true 5 fetch 10.9.0.3 80
+	net_flavour '.warm == 1'
+	daemon_end
+}
+
 @test "a flavour with net: its shells have their devices, a start only says who it is" {
 	daemon_start "$T" --shells 1
 	asked 400 PUT /v1/pool '{"flavours":[{"memory_mib":64,"minimum":1,"maximum":1},

@@ -114,6 +114,29 @@ static void signals(void)
 	CHECK(close(fd[0]) == 0 && close(fd[1]) == 0 && close(l) == 0);
 }
 
+/* Whenever the signal comes: what had been sent before the call is what the call tells of. */
+static void races(void)
+{
+	const struct itimerval often = {{0, 1000}, {0, 1000}}, never = {0};
+	volatile unsigned spin;
+	char c[8];
+	int fd[2];
+
+	tcp_pair(fd);
+	CHECK(setsockopt(fd[1], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) == 0);
+	alarm_ms(1, 0);
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	for (unsigned i = 0; i < 200; i++) {
+		while (send(fd[1], "part", 4, 0) != 4)
+			CHECK(errno == EINTR);
+		for (spin = 0; spin < i * 1000; spin++)
+			;
+		CHECK(recv(fd[0], c, 8, MSG_WAITALL) == 4);
+	}
+	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+	CHECK(close(fd[0]) == 0 && close(fd[1]) == 0);
+}
+
 /* A connection that nobody answers: the listener's queue is full. */
 static void connect_waits(void)
 {
@@ -153,6 +176,7 @@ int main(void)
 {
 	timeouts();
 	signals();
+	races();
 	connect_waits();
 	lingers();
 	return success();

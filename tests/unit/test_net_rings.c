@@ -777,17 +777,93 @@ static void write_all(const void *data, size_t n)
 	assert_int_equal(write(pair[1], data, n), n);
 }
 
+/* An Ethernet header of that type, and bytes of a packet: the frame's length. */
+static uint32_t put_packet(uint32_t buffer, uint16_t type, const void *packet, uint32_t bytes,
+			   uint32_t options)
+{
+	uint8_t *frame = area + buffer * FRAME;
+
+	memset(frame, 0x22, 12);
+	frame[12] = (uint8_t)(type >> 8);
+	frame[13] = (uint8_t)type;
+	memcpy(frame + 14, packet, bytes);
+	put(buffer * FRAME, 14 + bytes, options);
+	return 14 + bytes;
+}
+
 static void stream_frames_go_out(void **state)
 {
+	static const char header[] = "\x22\x22\x22\x22\x22\x22\x22\x22\x22\x22\x22\x22\x08\x06";
+	char buf[64], want[64];
+
 	(void)state;
-	put_text(1, "one", 0);
-	put_text(2, "tw", NOXS_NET_CONTINUED);
+	put_packet(1, 0x0806, "one", 3, 0);
+	put_packet(2, 0x0806, "tw", 2, NOXS_NET_CONTINUED);
 	put_text(3, "o", 0);
 	assert_int_equal(look(), 0);
-	char buf[64];
-	assert_int_equal(read(pair[1], buf, sizeof(buf)), 14);
-	assert_memory_equal(buf, "\0\0\0\3one\0\0\0\3two", 14);
+	assert_int_equal(recv(pair[1], buf, sizeof(buf), MSG_DONTWAIT), 42);
+	for (int i = 0; i < 2; i++) {
+		memcpy(want + i * 21, "\0\0\0\x11", 4);
+		memcpy(want + i * 21 + 4, header, 14);
+		memcpy(want + i * 21 + 18, i ? "two" : "one", 3);
+	}
+	assert_memory_equal(buf, want, 42);
 	assert_int_equal(net_counters(0).kicks, 1); /* one write for both */
+}
+
+/* One packet with its addresses: does it get to the other end? */
+static bool gets_out(int family, const char *from, const char *to)
+{
+	uint8_t packet[60] = {family == AF_INET ? 0x45 : 0x60};
+	const unsigned at = family == AF_INET ? 12 : 8, bytes = family == AF_INET ? 4 : 16;
+	const uint64_t dropped = net_counters(0).tx_dropped;
+	char buf[256];
+	uint32_t length;
+	ssize_t n;
+
+	assert_int_equal(inet_pton(family, from, packet + at), 1);
+	assert_int_equal(inet_pton(family, to, packet + at + bytes), 1);
+	length = put_packet(1, family == AF_INET ? 0x0800 : 0x86dd, packet, sizeof(packet), 0);
+	assert_int_equal(look(), 0);
+	assert_int_equal(completed(), FRAME);
+	n = recv(pair[1], buf, sizeof(buf), MSG_DONTWAIT);
+	assert_int_equal(net_counters(0).tx_dropped - dropped, n < 0);
+	assert_true(n < 0 || n == 4 + length);
+	return n > 0;
+}
+
+static void stream_keeps_off_the_loopback(void **state)
+{
+	static const char *const v4[] = {"127.0.0.1", "127.1.2.3", "127.255.255.255", "0.0.0.0",
+					 "0.1.2.3"};
+	static const char *const v6[] = {
+		"::", "::1", "::127.0.0.1", "::10.9.0.1", "::ffff:127.0.0.1", "::ffff:10.9.0.1"};
+	static const uint16_t types[] = {0x8100, 0x88a8, 0x88b5, 60, 0};
+	uint8_t packet[60] = {0x45, [12] = 10, [16] = 10};
+	char byte;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(v4) / sizeof(*v4); i++) {
+		assert_false(gets_out(AF_INET, "10.9.0.2", v4[i]));
+		/* and nobody is there but who has no address yet */
+		assert_true(gets_out(AF_INET, v4[i], "10.9.0.1") == !strcmp(v4[i], "0.0.0.0"));
+	}
+	for (unsigned i = 0; i < sizeof(v6) / sizeof(*v6); i++) {
+		assert_false(gets_out(AF_INET6, "fe80::1", v6[i]));
+		assert_true(gets_out(AF_INET6, v6[i], "fe80::2") == !strcmp(v6[i], "::"));
+	}
+	assert_true(gets_out(AF_INET, "10.9.0.2", "128.0.0.1"));
+	assert_true(gets_out(AF_INET, "0.0.0.0", "255.255.255.255"));
+	assert_true(gets_out(AF_INET6, "::", "ff02::1:ff00:1"));
+	assert_true(gets_out(AF_INET6, "fe80::1", "64:ff9b::10.9.0.1"));
+	/* Types of which we do not know where the addresses are, and less than a header. */
+	for (unsigned i = 0; i < sizeof(types) / sizeof(*types); i++)
+		put_packet(1, types[i], packet, sizeof(packet), 0);
+	put_packet(1, 0x0800, packet, 19, 0);
+	put_packet(1, 0x86dd, packet, 39, 0);
+	put(FRAME, 13, 0);
+	look();
+	assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), -1);
 }
 
 static void stream_frames_come_in(void **state)
@@ -845,7 +921,7 @@ static void stream_waits_for_buffers(void **state)
 
 static void stream_partial_writes(void **state)
 {
-	static uint8_t got[1 << 20];
+	static uint8_t got[1 << 20], packet[1386];
 	size_t bytes = 0, at = 0, frames = 0;
 	struct pollfd p[NOXS_NET_MAX];
 	int64_t retry_ns;
@@ -853,8 +929,8 @@ static void stream_partial_writes(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 400; i++) {
-		memset(area + (i % 64) * FRAME, (int)i, FRAME);
-		put((i % 64) * FRAME, 1400, 0);
+		memset(packet, (int)i, sizeof(packet));
+		put_packet(i % 64, 0x0806, packet, sizeof(packet), 0);
 		if (i % 64 == 63) /* what was sent may be written again */
 			while (net_tx_waits(d) || d->out_bytes) {
 				ssize_t k;
@@ -882,7 +958,7 @@ static void stream_partial_writes(void **state)
 
 		memcpy(&length, got + at, 4);
 		assert_int_equal(ntohl(length), 1400);
-		for (unsigned i = 0; i < 1400; i++)
+		for (unsigned i = 14; i < 1400; i++)
 			assert_int_equal(got[at + 4 + i], (uint8_t)frames);
 	}
 	assert_int_equal(frames, 400);
@@ -933,6 +1009,7 @@ int main(void)
 		T(polls_for_a_guest_that_rings_often, tap),
 		T(long_waits_are_waits, tap),
 		T(stream_frames_go_out, stream),
+		T(stream_keeps_off_the_loopback, stream),
 		T(stream_frames_come_in, stream),
 		T(stream_waits_for_buffers, stream),
 		T(stream_partial_writes, stream),

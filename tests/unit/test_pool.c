@@ -242,10 +242,10 @@ static void failures_pause_the_background_longer_and_longer(void **state)
 		pool_failed(&p, 0, false, now); /* at the same time: the same failure */
 		assert_int_equal(pool_next(&p, now, &urgent), -1);
 		assert_true(pool_is_busy(&p, now));
-		pause = p.pause_until_ns - now;
+		pause = p.flavour[0].pause_until_ns - now;
 		assert_true(pause >= last);
 		last = pause;
-		now = p.pause_until_ns;
+		now = p.flavour[0].pause_until_ns;
 	}
 	assert_int_equal(last, 10 * SECOND);
 	assert_int_equal(p.flavour[0].level.failed, 24);
@@ -254,7 +254,32 @@ static void failures_pause_the_background_longer_and_longer(void **state)
 	pool_ready(&p, 0, false, PREPARED);
 	pool_began(&p, 0, false);
 	pool_failed(&p, 0, false, now);
-	assert_int_equal(p.pause_until_ns - now, 100 * MS);
+	assert_int_equal(p.flavour[0].pause_until_ns - now, 100 * MS);
+}
+
+static void one_flavour_s_failures_do_not_pause_another(void **state)
+{
+	struct flavour both[] = {flavour(64, 3, 5), flavour(128, 3, 5)};
+	bool urgent, made[2] = {false, false};
+	struct pool p;
+
+	(void)state;
+	pool_init(&p, both, 2, 2);
+	pool_began(&p, 0, false);
+	pool_failed(&p, 0, false, now);
+	assert_int_equal(pool_next(&p, now, &urgent), 1);
+	assert_true(p.flavour[1].pause_until_ns <= now);
+	/* Nor does another's success end its pause. */
+	pool_began(&p, 1, false);
+	pool_ready(&p, 1, false, PREPARED);
+	assert_int_equal(pool_next(&p, now, &urgent), 1);
+	now = p.flavour[0].pause_until_ns;
+	for (int i; (i = pool_next(&p, now, &urgent)) >= 0;) {
+		made[i] = true;
+		pool_began(&p, i, false);
+		pool_ready(&p, i, false, PREPARED);
+	}
+	assert_true(made[0] && made[1]);
 }
 
 static void one_that_waits_is_made_in_spite_of_failures(void **state)
@@ -331,6 +356,7 @@ int main(void)
 		cmocka_unit_test(it_never_exceeds_the_maximum),
 		cmocka_unit_test(without_starts_it_falls_back_to_the_minimum),
 		cmocka_unit_test(failures_pause_the_background_longer_and_longer),
+		cmocka_unit_test(one_flavour_s_failures_do_not_pause_another),
 		cmocka_unit_test(one_that_waits_is_made_in_spite_of_failures),
 		cmocka_unit_test(several_flavours),
 		cmocka_unit_test(other_flavours_keep_the_history_of_what_stays),

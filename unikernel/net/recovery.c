@@ -7,8 +7,12 @@
  *     when both sides send, and windows change (RFC 6675, DupThresh);
  *   - a partial acknowledgement retransmits the next hole at once (RFC 6582, NewReno);
  *   - the first round trip sets the time-out (RFC 6298, 2.2), not the twentieth;
- *   - a last segment that is lost is sent again after a tenth of a second, once, before the
- *     time-out (in the spirit of RFC 8985's tail loss probe).
+ *   - when nothing is acknowledged for two round trips, the first segment is sent again, a few
+ *     times before the time-out (in the spirit of RFC 8985's tail loss probe): a retransmission
+ *     may be lost, too, and three duplicate acknowledgements want as many segments under way;
+ *   - on a line on which segments overtake each other, more than three of them are a loss, and
+ *     a window that was halved for nothing is as before: the peer tells that it had the segment
+ *     already (DSACK, RFC 2883 and RFC 3708).
  */
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
@@ -19,16 +23,31 @@
 #define OPTION_NOP  1
 #define OPTION_SACK 5
 
-/* Of a pcb's ext_args, whose first is tcp.c's: no callbacks, one word each. */
-#define RECOVERY 1 /* 0: none under way; else where it ends, and a bit above the 32 */
-#define PROBE    2 /* lastack << 8, and how often it has been found the same */
+/* Of a pcb's ext_args, whose first is tcplisten.c's: no callbacks, one word each. In the upper
+ * half a sequence number, mostly. */
+enum {
+	RECOVERY = 1, /* 0: none under way; else where it ends, and ACTIVE */
+	PROBE,        /* lastack, and since when (ms) */
+	ROUND,        /* a round trip is measured: its end, and when it began (us); 0: none is */
+	LINE, /* round trip, smoothed (us); above: segments that overtake, beyond DUPTHRESH */
+	UNDO, /* the window before it was halved; 0: more than one segment was lost */
+};
 
-#define ACTIVE (1ull << 32)
+#define ACTIVE        1u
+#define DUPTHRESH     3u
+#define OVERTAKE_MAX  30u
+#define PROBE_MS      100u /* where no round trip is known, or the peer may delay an ack */
+#define PROBE_MORE_MS 10u
+#define PROBES        2
+#define SEGMENT_MAX   1460u /* of the wire: lwIP's may be larger (offload.c) */
+
+static bool fast_ticks;
 
 /* The segment that lwIP is looking at, as it was before. */
 static struct {
 	struct tcp_pcb *pcb;
 	u32_t acked, sacked; /* sacked: the highest that a block tells of; acked: none does */
+	bool twice;          /* it had something already */
 } seen;
 
 static uint64_t word(const struct tcp_pcb *pcb, int i)
@@ -46,8 +65,20 @@ static u32_t be32(const uint8_t *p)
 	return (u32_t)p[0] << 24 | (u32_t)p[1] << 16 | (u32_t)p[2] << 8 | p[3];
 }
 
-/* The end of the SACK block that is farthest ahead (RFC 2018). */
-static u32_t highest_sacked(const struct tcp_pcb *pcb, const uint8_t *option, u16_t bytes)
+static uint64_t pair(u32_t high, u32_t low)
+{
+	return (uint64_t)high << 32 | low;
+}
+
+static u32_t high(uint64_t pair)
+{
+	return (u32_t)(pair >> 32);
+}
+
+/* The end of the SACK block that is farthest ahead (RFC 2018); and whether the first is of what
+ * was acknowledged before (RFC 2883). */
+static u32_t highest_sacked(const struct tcp_pcb *pcb, u32_t acked, const uint8_t *option,
+			    u16_t bytes)
 {
 	u32_t highest = pcb->lastack;
 
@@ -62,6 +93,7 @@ static u32_t highest_sacked(const struct tcp_pcb *pcb, const uint8_t *option, u1
 		for (u16_t k = 2; option[i] == OPTION_SACK && k + 8 <= n; k = (u16_t)(k + 8)) {
 			u32_t end = be32(option + i + k + 4);
 
+			seen.twice |= k == 2 && TCP_SEQ_LEQ(end, acked);
 			if (TCP_SEQ_GT(end, highest) && TCP_SEQ_LEQ(end, pcb->snd_nxt))
 				highest = end;
 		}
@@ -83,6 +115,20 @@ static void first_round_trip(struct tcp_pcb *pcb)
 	pcb->rto = (s16_t)(m + pcb->sv);
 }
 
+static u32_t segment(const struct tcp_pcb *pcb)
+{
+	return LWIP_MIN(pcb->mss, SEGMENT_MAX);
+}
+
+/* So many segments that came after a missing one make it a lost one: fewer where no more are
+ * under way (RFC 5827). */
+static u32_t threshold(const struct tcp_pcb *pcb)
+{
+	u32_t under_way = (pcb->snd_nxt - pcb->lastack) / segment(pcb);
+
+	return uk_min(high(word(pcb, LINE)) + DUPTHRESH, uk_max(under_way, 2u) - 1);
+}
+
 void net_recovery_before(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, u16_t options)
 {
 	seen.pcb = NULL;
@@ -90,11 +136,15 @@ void net_recovery_before(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, u16_t o
 		return;
 	if (pcb->state == ESTABLISHED)
 		first_round_trip(pcb);
-	if (!pcb->unacked)
+	if (!pcb->unacked && !word(pcb, UNDO))
 		return;
 	seen.pcb = pcb;
 	seen.acked = pcb->lastack;
-	seen.sacked = highest_sacked(pcb, (const uint8_t *)(hdr + 1), options);
+	seen.twice = false;
+	seen.sacked = highest_sacked(pcb, hdr->ackno, (const uint8_t *)(hdr + 1), options);
+	/* lwIP would take the third for a loss; with a SACK we know better. */
+	if (threshold(pcb) > DUPTHRESH && seen.sacked != pcb->lastack && pcb->dupacks == 2)
+		pcb->dupacks = 1;
 }
 
 void net_recovery_forget(void)
@@ -102,49 +152,134 @@ void net_recovery_forget(void)
 	seen.pcb = NULL;
 }
 
+/* Measures a round trip after the other: what is sent now is acknowledged then. */
+static void time_round(struct tcp_pcb *pcb)
+{
+	uint64_t round = word(pcb, ROUND);
+	u32_t now;
+
+	if (round && TCP_SEQ_LT(pcb->lastack, high(round)))
+		return;
+	now = (u32_t)(uk_monotonic_ns() / 1000);
+	if (round) {
+		u32_t line = (u32_t)word(pcb, LINE), took = now - (u32_t)round;
+
+		took = uk_min(took, 1000000u) + 1;
+		line = line ? line - line / 8 + took / 8 : took;
+		set_word(pcb, LINE, pair(high(word(pcb, LINE)), line));
+	}
+	set_word(pcb, ROUND, pcb->unacked ? pair(pcb->snd_nxt, now) : 0);
+}
+
+/* The peer had it: it was late, not lost. */
+static void was_not_lost(struct tcp_pcb *pcb)
+{
+	uint64_t line = word(pcb, LINE), window = word(pcb, UNDO);
+	u32_t overtake = uk_min(high(line) + DUPTHRESH, OVERTAKE_MAX);
+
+	set_word(pcb, LINE, pair(overtake, (u32_t)line));
+	if (window > pcb->cwnd)
+		pcb->cwnd = pcb->ssthresh = (tcpwnd_size_t)window;
+	set_word(pcb, UNDO, 0);
+}
+
+/* Sends the first segment again, and halves the window if that is new. */
+static void lost(struct tcp_pcb *pcb, u32_t window)
+{
+	if (pcb->flags & TF_INFR)
+		tcp_rexmit(pcb);
+	else
+		tcp_rexmit_fast(pcb);
+	if (!(pcb->flags & TF_INFR))
+		return;
+	set_word(pcb, RECOVERY, pair(pcb->snd_nxt, ACTIVE));
+	set_word(pcb, UNDO, window);
+	set_word(pcb, ROUND, 0);
+	tcp_output(pcb);
+}
+
 void net_recovery_after(void)
 {
 	struct tcp_pcb *pcb = seen.pcb;
+	uint64_t recovery;
 
 	seen.pcb = NULL;
 	/* lwIP puts whom it has found in front; else this one may be gone. */
-	if (!pcb || pcb != tcp_active_pcbs || !pcb->unacked)
+	if (!pcb || pcb != tcp_active_pcbs)
 		return;
-	if (pcb->flags & TF_RTO) {
+	if (seen.twice)
+		was_not_lost(pcb);
+	recovery = word(pcb, RECOVERY);
+	if (!pcb->unacked || pcb->flags & TF_RTO ||
+	    (recovery && TCP_SEQ_GEQ(pcb->lastack, high(recovery)))) {
 		set_word(pcb, RECOVERY, 0);
-	} else if (!(word(pcb, RECOVERY) & ACTIVE)) {
-		u32_t far = 3u * LWIP_MIN(pcb->mss, 1460);
+	} else if (!recovery) {
+		u32_t far = threshold(pcb) * segment(pcb);
 
-		if (!(pcb->flags & TF_INFR) && TCP_SEQ_GT(seen.sacked, pcb->lastack + far))
-			tcp_rexmit_fast(pcb);
+		/* lwIP has halved it, or we do. */
 		if (pcb->flags & TF_INFR) {
-			set_word(pcb, RECOVERY, ACTIVE | pcb->snd_nxt);
+			set_word(pcb, RECOVERY, pair(pcb->snd_nxt, ACTIVE));
+			set_word(pcb, UNDO, 2 * (uint64_t)pcb->ssthresh);
+			set_word(pcb, ROUND, 0);
 			tcp_output(pcb);
+		} else if (TCP_SEQ_GEQ(seen.sacked, pcb->lastack + far + segment(pcb))) {
+			lost(pcb, pcb->cwnd);
 		}
-	} else if (TCP_SEQ_GEQ(pcb->lastack, (u32_t)word(pcb, RECOVERY))) {
-		set_word(pcb, RECOVERY, 0);
 	} else if (pcb->lastack != seen.acked && tcp_rexmit(pcb) == ERR_OK) {
 		/* Still the same loss: the window is not halved again. */
+		set_word(pcb, UNDO, 0);
 		tcp_set_flags(pcb, TF_INFR);
 		tcp_output(pcb);
 	}
+	if (!word(pcb, RECOVERY))
+		time_round(pcb);
+	fast_ticks |= pcb->unacked != NULL;
+}
+
+/* How long to wait for an acknowledgement before the first segment goes once more. */
+static u32_t probe_ms(const struct tcp_pcb *pcb)
+{
+	u32_t line = (u32_t)word(pcb, LINE);
+
+	/* A single segment's may be delayed (RFC 1122, 4.2.3.2). */
+	if (!line || !pcb->unacked->next)
+		return PROBE_MS;
+	return (2 * line / 1000 + PROBE_MORE_MS) << pcb->nrtx;
 }
 
 void net_recovery_tick(struct tcp_pcb *pcb)
 {
-	uint64_t same = word(pcb, PROBE);
+	uint64_t since = word(pcb, PROBE);
+	u32_t now = (u32_t)(uk_monotonic_ns() / 1000000);
 
-	if (!pcb->unacked || pcb->nrtx || (pcb->flags & TF_RTO) || pcb->state < ESTABLISHED ||
-	    pcb->sa >> 3) {
+	if (!pcb->unacked || pcb->nrtx > PROBES || (pcb->flags & TF_RTO) ||
+	    pcb->state < ESTABLISHED || pcb->sa >> 3) {
 		set_word(pcb, PROBE, 0);
 		return;
 	}
-	if ((u32_t)(same >> 8) != pcb->lastack)
-		same = (uint64_t)pcb->lastack << 8;
-	set_word(pcb, PROBE, ++same);
-	if ((same & 0xff) <= 100 / TCP_TMR_INTERVAL)
+	if (!since || high(since) != pcb->lastack) {
+		set_word(pcb, PROBE, pair(pcb->lastack, now));
 		return;
-	set_word(pcb, PROBE, 0);
-	if (tcp_rexmit(pcb) == ERR_OK)
-		tcp_output(pcb);
+	}
+	if (now - (u32_t)since < probe_ms(pcb))
+		return;
+	set_word(pcb, PROBE, pair(pcb->lastack, now));
+	lost(pcb, pcb->cwnd);
+}
+
+bool net_recovery_ticks(void)
+{
+	return fast_ticks;
+}
+
+void net_recovery_fast(void)
+{
+	fast_ticks = false;
+	for (struct tcp_pcb *pcb = tcp_active_pcbs, *next; pcb; pcb = next) {
+		next = pcb->next;
+		if (!pcb->unacked || !(u32_t)word(pcb, LINE))
+			continue;
+		fast_ticks = true;
+		net_recovery_tick(pcb);
+	}
 }

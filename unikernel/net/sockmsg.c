@@ -149,6 +149,7 @@ long sock_receive(struct sock *s, struct sock_msg *m, bool nonblock)
 	size_t target = uk_min(s->receive_low, m->bytes);
 	uint64_t deadline = 0;
 	bool looked = false;
+	long given_up = 0;
 
 	if (!s->ops->recv)
 		return -EOPNOTSUPP;
@@ -167,10 +168,18 @@ long sock_receive(struct sock *s, struct sock_msg *m, bool nonblock)
 		if (r == -EAGAIN && nonblock && sock_looked(&looked))
 			continue;
 		if (over)
-			return m->done ? (long)m->done : r;
+			return m->done ? (long)m->done : r == -EAGAIN && given_up ? given_up : r;
 		w = sock_wait(s->receive_timeout_ns, &deadline);
-		if (w)
-			return m->done ? (long)m->done : r > 0 ? r : w;
+		if (!w)
+			continue;
+		/* A signal, or the time is over: told is what had come by then all the same. Over
+		 * the loopback that is what the program itself sent, and has not been looked at. */
+		if (!m->done && r == -EAGAIN && sock_looked(&looked)) {
+			nonblock = true;
+			given_up = w;
+			continue;
+		}
+		return m->done ? (long)m->done : r > 0 ? r : w;
 	}
 }
 

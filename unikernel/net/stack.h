@@ -62,6 +62,8 @@ bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_v
 void net_recovery_after(void);               /* when lwIP has taken a frame */
 void net_recovery_forget(void);              /* it was not a frame of a device */
 void net_recovery_tick(struct tcp_pcb *pcb); /* each TCP_TMR_INTERVAL */
+bool net_recovery_ticks(void);               /* data are under way: a look more often */
+void net_recovery_fast(void);
 
 /* ---- interface.c ---- */
 struct net_iface *net_iface_of(const struct netif *netif); /* NULL: the loopback */

@@ -21,6 +21,7 @@
 #define MS           1000000ull
 #define NEVER        UINT64_MAX
 #define EARLY_MS     20u
+#define RECOVERY_MS  10u
 #define IDLE_POLL_MS 10000u    /* with nothing under way, tcp_poll is for what hardly happens */
 #define AGING_MS     310000ull /* ARP_MAXAGE is 300 s: after that nothing is left to age */
 /* TIME_WAIT protects against segments of the old connection, and costs every new one a look at
@@ -212,6 +213,17 @@ static void dhcp_coarse_run(uint64_t passed_ms)
 	dhcp_coarse_tmr();
 }
 
+static uint64_t recovery_in(void)
+{
+	return net_recovery_ticks() ? RECOVERY_MS : NEVER;
+}
+
+static void recovery_run(uint64_t passed_ms)
+{
+	(void)passed_ms;
+	net_recovery_fast();
+}
+
 /* Who came before the addresses looks again. */
 static uint64_t early_in(void)
 {
@@ -239,6 +251,7 @@ static struct timer {
 	{dhcp_fine_in, dhcp_fine_run, DHCP_FINE_TIMER_MSECS, 0, NEVER},
 	{dhcp_coarse_in, dhcp_coarse_run, DHCP_COARSE_TIMER_MSECS, 0, NEVER},
 	{early_in, early_run, EARLY_MS, 0, NEVER},
+	{recovery_in, recovery_run, RECOVERY_MS, 0, NEVER},
 };
 
 bool net_timers_run(uint64_t now_ns)

@@ -93,7 +93,7 @@
 #define LWIP_TCP_SACK_OUT              1
 /* lwIP's own backlog counts to 255; tcp.c has one, and by this is asked when a SYN comes. */
 #define TCP_LISTEN_BACKLOG        0
-#define LWIP_TCP_PCB_NUM_EXT_ARGS 3 /* tcp.c, and recovery.c two */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 6 /* tcplisten.c, and recovery.c five */
 #define LWIP_TCP_KEEPALIVE        1
 /* ms. Delayed acknowledgements as Linux has them, and half as often a look at
  * retransmissions: the shortest time-out is three of those, 300 ms (Linux: 200). */
