@@ -323,6 +323,49 @@ net_flavour() {
 	daemon_end
 }
 
+opening() { # processes that open devices of this namespace, now
+	local pid n=0
+	for pid in $(ip netns pids "$NS"); do
+		! tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q '^mayfly net-open' || n=$((n + 1))
+	done
+	echo "$n"
+}
+
+eight_of() { # COUNT: so many VMs wait for their start, eight for what opens their devices
+	api GET '/v1/vms?all'
+	[ "$(jq '[.vms[] | select(.state == "starting")] | length' "$body")" -eq "$1" ] && [ "$(opening)" -eq 8 ]
+}
+
+all_run() { # COUNT
+	api GET '/v1/vms?all'
+	[ "$(jq '[.vms[] | select(.state == "running")] | length' "$body")" -eq "$1" ]
+}
+
+@test "the daemon opens eight devices at a time; one that is ended meanwhile delays nobody" {
+	local lock asking first last
+	ip -n "$NS" link add v0 type veth peer name v1
+	ip -n "$NS" link set v0 up
+	ip -n "$NS" link set v1 up
+	daemon_start "$T" --shells 1
+	# What mayfly-net waits for.
+	exec {lock}>>"$MAYFLY_RUN_DIR/net.lock"
+	flock "$lock"
+	requests 12 "{\"image\":\"$ANSWER\",\"args\":[\"80\",\"served\"],\"net\":[\"xdp=v0,share\"]}" \
+		--parallel --parallel-max 12 --parallel-immediate {lock}>&- &
+	asking=$!
+	until_true 5 eight_of 12
+	first=$(jq -r '.vms | sort_by(.created_at) | .[0].id' "$body")
+	last=$(jq -r '.vms | sort_by(.created_at) | .[11].id' "$body")
+	asked 204 DELETE "/v1/vms/$first?force"
+	asked 204 DELETE "/v1/vms/$last?force"
+	until_true 5 eight_of 10
+	flock -u "$lock"
+	wait "$asking"
+	until_true 10 all_run 10
+	daemon_end
+	until_true 5 only_lo_and 'v0 v1'
+}
+
 @test "a flavour with net, at a bridge: a MAC of one's own is no other shell's" {
 	ip -n "$NS" link add br0 type bridge
 	ip -n "$NS" link set br0 up

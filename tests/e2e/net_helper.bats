@@ -337,7 +337,7 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 }
 
 @test "xdp=IFACE: the next VM can have the queue as soon as the last was killed" {
-	for i in 1 2 3 4; do
+	for _ in 1 2 3 4; do
 		device a xdp=v0,mac=02:00:00:00:00:01
 		kill_client a
 	done

@@ -196,8 +196,6 @@ static void both_ways(uint64_t bytes)
 			NEED(got > 0 || errno == EAGAIN);
 			if (got > 0)
 				sum_add(&sent, data, (size_t)got);
-			if (sent.sum.bytes == bytes)
-				NEED(!shutdown(fd, SHUT_WR));
 		}
 		if (p.revents & (POLLIN | POLLHUP | POLLERR)) {
 			got = recv(fd, words, sizeof(words), MSG_DONTWAIT);
@@ -207,6 +205,7 @@ static void both_ways(uint64_t bytes)
 	}
 	print_rate(2 * bytes, began);
 	same(sum_end(&sent), sum_end(&came), bytes);
+	NEED(!shutdown(fd, SHUT_WR)); /* earlier it is for half() */
 	NEED(read(fd, words, 1) == 0);
 	close(fd);
 }

@@ -12,7 +12,7 @@ GB=1000000000
 MB=1000000
 
 @test "TCP: 1 GB in and 1 GB out, with sums" {
-	for kind in $(kinds tap xdp); do
+	for kind in $(kinds ${LONG:+tap} xdp); do
 		world "$kind"
 		server
 		ask send 10.9.0.2 "$(scaled $GB)"
@@ -40,12 +40,15 @@ MB=1000000
 		background serve "$C" "$NET/serve"
 		until_ready serve
 		for address in 10.9.0.1 fd09::1; do
-			in_home 1 -- "$NET/ask" send $address "$(scaled $((30 * MB)))"
 			in_home 1 -- "$NET/ask" receive $address "$(scaled $((30 * MB)))"
 			in_home 1 -- "$NET/ask" both $address "$(scaled $((10 * MB)))"
-			in_home 1 -- "$NET/ask" half $address
 			in_home 1 -- "$NET/ask" reset $address
-			[ "$kind" = user ] || in_home 1 -- "$NET/ask" refused $address
+			# passt of 2023: after the guest's FIN it gives the guest what comes more than
+			# once, and no FIN; it takes the guest's RST for a FIN (mayfly-run(1), BUGS).
+			[ "$kind" != user ] || continue
+			in_home 1 -- "$NET/ask" send $address "$(scaled $((30 * MB)))"
+			in_home 1 -- "$NET/ask" half $address
+			in_home 1 -- "$NET/ask" refused $address
 			in_home 1 -- "$NET/ask" abort $address 3
 		done
 	done
@@ -72,8 +75,10 @@ MB=1000000
 		for address in 10.9.0.2 fd09::2; do
 			ask half $address
 			ask reset $address
+			# passt of 2023: a server that is the first to speak is not heard.
+			[ "$kind" != user ] || continue
 			ask abort $address 10
-			[ "$kind" = user ] || ask refused $address
+			ask refused $address
 		done
 		ask end 10.9.0.2
 		ended 1 0
@@ -104,7 +109,8 @@ MB=1000000
 			for size in 8 18 100 1000 1452 1472; do
 				ask udp $address 20 $size
 			done
-			ask flood $address "$(scaled 20000)" 18
+			# It asks how many came, over TCP, and passt does not let a server speak first.
+			[ "$kind" = user ] || ask flood $address "$(scaled 20000)" 18
 			ask udp $address 20 100
 		done
 		# One that takes several frames. passt has its own idea of those.

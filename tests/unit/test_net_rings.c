@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../../monitor/net_backend.h"
@@ -964,6 +965,107 @@ static void stream_partial_writes(void **state)
 	assert_int_equal(frames, 400);
 }
 
+/* ---- a socket that takes what we let it ---- */
+
+static size_t takes; /* bytes a write; 0: all of them */
+
+/* In place of libc's: a write to the socket may be cut off. */
+ssize_t write(int fd, const void *data, size_t bytes)
+{
+	if (fd == pair[0] && takes && bytes > takes)
+		bytes = takes;
+	return syscall(SYS_write, fd, data, bytes);
+}
+
+static uint8_t stream_got[1 << 20];
+
+/* Sends frames of all sizes, more than fit; reads some at a time, at most `some` bytes; what has
+ * come must be all of them, in order. Whole: what can be read ends with a frame, each time. */
+static void stream_carries(unsigned frames, size_t some, bool whole)
+{
+	static uint8_t packet[NOXS_NET_MAX_MTU];
+	const uint64_t before = net_counters(0).tx_frames;
+	size_t bytes = 0, at = 0;
+	unsigned sent = 0, came = 0;
+
+	while (came < frames) {
+		ssize_t n;
+
+		for (; sent < frames && before + sent - net_counters(0).tx_frames < 64; sent++) {
+			memset(packet, (int)sent, sizeof(packet));
+			put_packet(sent % 64, 0x0806, packet, 1 + sent * 37 % sizeof(packet), 0);
+		}
+		look();
+		while (completed() >= 0)
+			;
+		n = recv(pair[1], stream_got + bytes, some, MSG_DONTWAIT);
+		bytes += n > 0 ? (size_t)n : 0;
+		assert_true(bytes < sizeof(stream_got) / 2);
+		for (uint32_t length; bytes - at >= 4; at += 4 + length, came++) {
+			memcpy(&length, stream_got + at, 4);
+			length = ntohl(length);
+			if (bytes - at < 4 + length)
+				break;
+			assert_int_equal(length, 15 + came * 37 % sizeof(packet));
+			for (unsigned i = 14; i < length; i++)
+				assert_int_equal(stream_got[at + 4 + i], (uint8_t)came);
+		}
+		if (whole)
+			assert_int_equal(at, bytes);
+		memmove(stream_got, stream_got + at, bytes - at);
+		bytes -= at;
+		at = 0;
+	}
+	assert_int_equal(came, sent);
+	assert_int_equal(bytes, 0);
+}
+
+/* A write that is cut off, at every offset of a frame and of its length. */
+static void stream_short_writes(void **state)
+{
+	(void)state;
+	for (takes = 1; takes < 64; takes++)
+		stream_carries(3, 1000, false);
+	for (; takes < 1600; takes += 13)
+		stream_carries(20, 1000, false);
+	takes = 0;
+}
+
+/* passt loses its place when what it reads ends within a length or a frame. */
+static void stream_writes_whole_frames(void **state)
+{
+	const int small = 20000;
+
+	(void)state;
+	stream_carries(2000, 1 << 18, true);
+	/* The socket's room is no multiple of anything. */
+	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	stream_carries(2000, 1 << 18, true);
+}
+
+/* And a frame that a guest made larger than one write does not go to it. */
+static void stream_drops_large_frames(void **state)
+{
+	char byte;
+
+	(void)state;
+	put_packet(0, 0x0806, "x", 1, NOXS_NET_CONTINUED);
+	put(FRAME, 1500, 0); /* 1515 */
+	look();
+	assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(net_counters(0).tx_dropped, 1);
+	put_packet(0, 0x0806, "x", 1, NOXS_NET_CONTINUED);
+	for (unsigned i = 1; i < 32; i++)
+		put(i * FRAME, FRAME, i < 31 ? NOXS_NET_CONTINUED : 0);
+	look();
+	assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(net_counters(0).tx_dropped, 2);
+	put_packet(0, 0x0806, "x", 1, NOXS_NET_CONTINUED);
+	put(FRAME, 1499, 0);
+	look();
+	assert_int_equal(recv(pair[1], stream_got, 4000, MSG_DONTWAIT), 4 + 1514);
+}
+
 static void stream_ends(void **state)
 {
 	(void)state;
@@ -1013,6 +1115,9 @@ int main(void)
 		T(stream_frames_come_in, stream),
 		T(stream_waits_for_buffers, stream),
 		T(stream_partial_writes, stream),
+		T(stream_short_writes, stream),
+		T(stream_writes_whole_frames, stream),
+		T(stream_drops_large_frames, stream),
 		T(stream_ends, stream),
 		T(stream_nonsense, stream),
 	};

@@ -321,10 +321,13 @@ struct netif *inet_route(const struct inet_sock *i, const ip_addr_t *to, const i
 }
 
 /* -ENETUNREACH; -EAGAIN where there will be a way when DHCP, or a router, has answered. */
-static long check_way(const struct netif *netif, const ip_addr_t *to)
+static long check_way(const struct netif *netif, const ip_addr_t *to, const ip_addr_t *source)
 {
 	bool near = ip_addr_isloopback(to) || ip_addr_ismulticast(to) || ip_addr_islinklocal(to);
 
+	/* A router has answered, and the address that it gave is being looked at for duplicates. */
+	if (netif && !near && IP_IS_V6(to) && ip_addr_islinklocal(source) && net_is_early(true))
+		return -EAGAIN;
 	if (netif && (near || IP_IS_V4(to) || net_ip6_has_way(netif, ip_2_ip6(to))))
 		return 0;
 	if (near || (IP_IS_V4(to) && ip_2_ip4(to)->addr == IPADDR_BROADCAST))
@@ -346,7 +349,7 @@ long inet_check_peer(const struct inet_sock *i, const ip_addr_t *to, const ip_ad
 	if (IP_IS_V6(to) && ip6_addr_lacks_zone(ip_2_ip6(to), IP6_UNKNOWN) && !i->multicast_if)
 		return -EINVAL;
 	netif = inet_route(i, to, source);
-	r = check_way(netif, to);
+	r = check_way(netif, to, *source);
 	if (r)
 		return r;
 	if (IP_IS_V4(to) && !i->s.broadcast && ip_addr_isbroadcast(to, netif))

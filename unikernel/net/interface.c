@@ -478,6 +478,7 @@ static void forget(struct net_iface *iface)
 	etharp_cleanup_netif(netif);
 	nd6_cleanup_netif(netif);
 	memset(learned_dns, 0, sizeof(learned_dns));
+	net_dhcp_domain[0] = 0;
 }
 
 void net_iface_look(struct net_iface *iface)

@@ -118,6 +118,7 @@ long net_if_set_ip4(uint32_t index, uint32_t address, uint32_t mask, uint32_t ga
 long net_if_set_flags(uint32_t index, uint32_t flags);
 /* resolv.conf: name servers now known (static, DHCP's, RDNSS's). Count. */
 uint32_t net_dns_servers(struct noxs_net_address *out, uint32_t max);
+extern char net_dhcp_domain[64]; /* dhcpopt.c; "": DHCP has told none */
 
 /* ---- procnet.c: /proc/net, /etc/resolv.conf and /etc/hosts; tree.c calls it ---- */
 

@@ -131,14 +131,14 @@ static size_t make_pnp(char *buf, size_t size)
 	if (!uk_net_ndevs || net_stack_start())
 		return 0;
 	n = name_servers(server, uk_countof(server));
-	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
+	for (uint32_t i = 0; i < uk_net_ndevs && !t.length; i++) {
 		const struct noxs_net_config *c = &uk_net_dev[i].noxs->config;
 
-		if (c->domain[0]) {
+		if (c->domain[0])
 			PRINT(&t, "search %.*s\n", (int)sizeof(c->domain), c->domain);
-			break;
-		}
 	}
+	if (!t.length && net_dhcp_domain[0])
+		PRINT(&t, "search %s\n", net_dhcp_domain);
 	for (uint32_t i = 0; i < n; i++) {
 		const uint8_t *a = server[i].address;
 

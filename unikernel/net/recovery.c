@@ -241,8 +241,8 @@ static u32_t probe_ms(const struct tcp_pcb *pcb)
 {
 	u32_t line = (u32_t)word(pcb, LINE);
 
-	/* A single segment's may be delayed (RFC 1122, 4.2.3.2). */
-	if (!line || !pcb->unacked->next)
+	/* For less than two full segments it may be delayed (RFC 1122, 4.2.3.2). */
+	if (!line || pcb->snd_nxt - pcb->lastack < 2 * segment(pcb))
 		return PROBE_MS;
 	return (2 * line / 1000 + PROBE_MORE_MS) << pcb->nrtx;
 }

@@ -179,6 +179,7 @@ void net_stack_input(struct net_iface *iface, struct pbuf *p, bool good)
 	if (netif->input(p, netif) != ERR_OK)
 		pbuf_free(p);
 	net_recovery_after();
+	net_demux_restore();
 	netif->chksum_flags |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
 }
 
@@ -315,6 +316,7 @@ bool uk_net_service(void)
 			netif->chksum_flags = 0;
 			netif_poll(netif);
 			net_recovery_forget();
+			net_demux_restore();
 			netif->chksum_flags = flags;
 			done = true;
 		}

@@ -6,6 +6,7 @@
  *   gro.c        consecutive segments, merged
  *   offload.c    devices that take large segments without checksums
  *   recovery.c   TCP's losses, better than lwIP has it
+ *   demux.c      which connection a segment is for
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
  *   timers.c     lwIP's timers, as far as there is something that they are for
  */
@@ -64,6 +65,9 @@ void net_recovery_forget(void);              /* it was not a frame of a device *
 void net_recovery_tick(struct tcp_pcb *pcb); /* each TCP_TMR_INTERVAL */
 bool net_recovery_ticks(void);               /* data are under way: a look more often */
 void net_recovery_fast(void);
+
+/* ---- demux.c ---- */
+void net_demux_restore(void); /* lwIP has looked at the packet */
 
 /* ---- interface.c ---- */
 struct net_iface *net_iface_of(const struct netif *netif); /* NULL: the loopback */

@@ -30,6 +30,7 @@ struct tcp_sock *tcp_sock_new(uint16_t family)
 void tcp_hold(struct tcp_sock *t, struct tcp_pcb *pcb)
 {
 	t->pcb = pcb;
+	net_demux_add(t);
 	tcp_arg(pcb, t);
 	tcp_recv(pcb, tcp_came);
 	tcp_sent(pcb, tcp_acknowledged);
@@ -43,6 +44,7 @@ void tcp_let_go(struct tcp_sock *t)
 
 	if (!pcb)
 		return;
+	net_demux_remove(t);
 	t->pcb = NULL;
 	tcp_arg(pcb, NULL);
 	tcp_recv(pcb, NULL);
@@ -73,6 +75,7 @@ static void died(void *arg, err_t error)
 	struct tcp_sock *t = arg;
 	struct sock *s = &t->i.s;
 
+	net_demux_remove(t);
 	t->pcb = NULL;
 	t->dead = true;
 	if (error == ERR_RST)

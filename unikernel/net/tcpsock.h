@@ -23,6 +23,8 @@ struct tcp_sock {
 	bool got_fin;       /* the peer's: when queue is empty, it is the end */
 	bool dead;          /* the connection is over, both ways */
 
+	struct tcp_sock *demux_next, **demux_link; /* demux.c: those with a pcb */
+
 	/* Received, not read: pbufs of which the first is read up to taken. */
 	struct pbuf *first, *last;
 	uint32_t taken, queued;
@@ -65,6 +67,10 @@ static inline bool tcp_is_connected(const struct tcp_sock *t)
 {
 	return t->pcb && t->pcb->state >= ESTABLISHED;
 }
+
+/* ---- demux.c ---- */
+void net_demux_add(struct tcp_sock *t);    /* its pcb has all addresses and ports */
+void net_demux_remove(struct tcp_sock *t); /* before its pcb goes */
 
 /* ---- tcplisten.c ---- */
 long tcp_sock_listen(struct sock *s, int backlog);

@@ -22,11 +22,21 @@ struct netif *net_ip6_route(const ip6_addr_t *src, const ip6_addr_t *dest);
 #define LWIP_HOOK_ND6_GET_GW net_nd6_gateway
 #define LWIP_HOOK_IP6_ROUTE  net_ip6_route
 
-/* timewait.c: a SYN to a connection in TIME_WAIT. */
+/* timewait.c: a SYN to a connection in TIME_WAIT; demux.c: whose is it? */
 int net_time_wait_ip4(struct pbuf *p, struct netif *netif);
 int net_time_wait_ip6(struct pbuf *p, struct netif *netif);
-#define LWIP_HOOK_IP4_INPUT net_time_wait_ip4
-#define LWIP_HOOK_IP6_INPUT net_time_wait_ip6
+int net_demux_ip4(struct pbuf *p, struct netif *netif);
+int net_demux_ip6(struct pbuf *p, struct netif *netif);
+#define LWIP_HOOK_IP4_INPUT net_demux_ip4
+#define LWIP_HOOK_IP6_INPUT net_demux_ip6
+
+/* dhcpopt.c: the domain name. */
+struct dhcp_msg;
+void net_dhcp_ask(struct dhcp_msg *msg, u16_t *bytes);
+void net_dhcp_told(u8_t option, u8_t len, const struct pbuf *p, u16_t offset);
+#define LWIP_HOOK_DHCP_APPEND_OPTIONS(netif, dhcp, state, msg, type, bytes) net_dhcp_ask(msg, bytes)
+#define LWIP_HOOK_DHCP_PARSE_OPTION(netif, dhcp, state, msg, type, option, len, p, offset) \
+	net_dhcp_told(option, len, p, offset)
 
 /* Before lwIP looks at a segment. offload.c: large ones; recovery.c: losses; stack.c: is there
  * memory for it? */
