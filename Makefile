@@ -184,7 +184,7 @@ $(B)/mayfly-backtrace: $(BT_SRC:%.c=$(B)/%.o) $(B)/helper/err.o
 
 $(B)/monitor/daemon/api_about.o: monitor/daemon/openapi.yaml
 
-NET_SPEC := $(addprefix $(B)/helper/,net_spec.o net_spec_print.o net_port.o)
+NET_SPEC := $(addprefix $(B)/helper/,net_spec.o net_address.o net_spec_print.o net_port.o)
 
 $(B)/mayfly-daemon: $(DAEMON_SRC:%.c=$(B)/%.o) $(addprefix $(B)/helper/,err.o options.o) $(NET_SPEC)
 	$(call say,LD,$@)
@@ -208,7 +208,7 @@ $(NET_OBJ): $(B)/monitor/net/%.o: monitor/net/%.c $(NET_BPF)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(HELPER_FLAGS) -DBPF_DIR='"$(B)/monitor/net"' -DMAYFLY_VERSION='"$(VERSION)"' $(DEPFLAGS) -c -o $@ $<
 
-$(B)/mayfly-net: $(NET_OBJ) $(addprefix $(B)/helper/,err.o net_spec.o)
+$(B)/mayfly-net: $(NET_OBJ) $(addprefix $(B)/helper/,err.o net_spec.o net_address.o)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(NET_LIBS)
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* net_spec.c: see net_spec.h: --net arguments, read. */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -8,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net_spec.h"
-
-#define MAX_PART 128 /* characters of KEY=VALUE; no valid one is longer */
+#include "net_spec_own.h"
 
 #define KINDS "xdp=IFACE, tap, tap=IFACE, tap=fd:N or user"
 
@@ -32,22 +29,12 @@ const char *net_quote(char *buf, size_t size, const char *text)
 	return buf;
 }
 
-/* A message about the part KEY=VALUE. */
-static int bad(struct err *err, const char *key, const char *value, const char *why)
+int net_spec_bad(struct err *err, const char *key, const char *value, const char *why)
 {
 	char shown[64];
 
 	return err_set(err, 0, "--net: %s=%s: %s", key, net_quote(shown, sizeof(shown), value),
 		       why);
-}
-
-static bool is_zero(const void *at, size_t n)
-{
-	const uint8_t *byte = at;
-
-	while (n && !*byte)
-		byte++, n--;
-	return !n;
 }
 
 /* ---- values ---- */
@@ -67,9 +54,10 @@ int net_ifname_check(const char *name)
 static int set_ifname(char *to, const char *key, const char *value, struct err *err)
 {
 	if (net_ifname_check(value))
-		return bad(err, key, value,
-			   "an interface's name has 1 to 15 characters, no blank, no '/', ':' "
-			   "or '%'");
+		return net_spec_bad(
+			err, key, value,
+			"an interface's name has 1 to 15 characters, no blank, no '/', ':' "
+			"or '%'");
 	strcpy(to, value);
 	return 0;
 }
@@ -87,26 +75,28 @@ static int set_mac(struct net_spec *spec, const char *value, struct err *err)
 	uint8_t *mac = spec->config.mac;
 
 	if (strlen(value) != 17)
-		return bad(err, "mac", value, "write six bytes, as in 52:54:00:12:34:56");
+		return net_spec_bad(err, "mac", value, "write six bytes, as in 52:54:00:12:34:56");
 	for (int i = 0; i < 6; i++) {
 		int high = hex(value[3 * i]), low = hex(value[3 * i + 1]);
 
 		if (high < 0 || low < 0 || value[3 * i + 2] != (i < 5 ? ':' : 0))
-			return bad(err, "mac", value, "write six bytes, as in 52:54:00:12:34:56");
+			return net_spec_bad(err, "mac", value,
+					    "write six bytes, as in 52:54:00:12:34:56");
 		mac[i] = (uint8_t)(high << 4 | low);
 	}
 	if (mac[0] & 1)
-		return bad(err, "mac", value,
-			   "it is a multicast address (its first byte is odd), which no device "
-			   "can have");
+		return net_spec_bad(
+			err, "mac", value,
+			"it is a multicast address (its first byte is odd), which no device "
+			"can have");
 	if (is_zero(mac, 6))
-		return bad(err, "mac", value, "all zero is no device's address");
+		return net_spec_bad(err, "mac", value, "all zero is no device's address");
 	spec->has_mac = true;
 	return 0;
 }
 
 /* A decimal number and nothing else: -1 if it is not one, or larger than max. */
-static long number(const char *text, long max)
+long net_spec_number(const char *text, long max)
 {
 	size_t n = strlen(text);
 	long value;
@@ -119,13 +109,13 @@ static long number(const char *text, long max)
 
 static int set_mtu(struct net_spec *spec, const char *value, struct err *err)
 {
-	long mtu = number(value, NOXS_NET_MAX_MTU);
+	long mtu = net_spec_number(value, NOXS_NET_MAX_MTU);
 	char why[64];
 
 	if (mtu < (long)NOXS_NET_MIN_MTU) {
 		snprintf(why, sizeof(why), "an MTU is from %u to %u", NOXS_NET_MIN_MTU,
 			 NOXS_NET_MAX_MTU);
-		return bad(err, "mtu", value, why);
+		return net_spec_bad(err, "mtu", value, why);
 	}
 	spec->config.mtu = (uint16_t)mtu;
 	return 0;
@@ -133,10 +123,10 @@ static int set_mtu(struct net_spec *spec, const char *value, struct err *err)
 
 static int set_queue(struct net_spec *spec, const char *value, struct err *err)
 {
-	long queue = number(value, 65535);
+	long queue = net_spec_number(value, 65535);
 
 	if (queue < 0)
-		return bad(err, "queue", value, "write the number of a queue: 0, 1, ...");
+		return net_spec_bad(err, "queue", value, "write the number of a queue: 0, 1, ...");
 	spec->queue = (int)queue;
 	return 0;
 }
@@ -154,7 +144,7 @@ static int set_mode(struct net_spec *spec, const char *value, struct err *err)
 	int n = word(net_mode_name, 3, value);
 
 	if (n < 0)
-		return bad(err, "mode", value, "it may be auto, native or generic");
+		return net_spec_bad(err, "mode", value, "it may be auto, native or generic");
 	spec->mode = (enum net_mode)n;
 	return 0;
 }
@@ -164,7 +154,7 @@ static int set_copy(struct net_spec *spec, const char *value, struct err *err)
 	int n = word(net_copy_name, 3, value);
 
 	if (n < 0)
-		return bad(err, "copy", value, "it may be auto, copy or zerocopy");
+		return net_spec_bad(err, "copy", value, "it may be auto, copy or zerocopy");
 	spec->copy = (enum net_copy)n;
 	return 0;
 }
@@ -174,13 +164,13 @@ static int set_offload(struct net_spec *spec, const char *value, struct err *err
 	static const char *const words[] = {"off", "on"};
 
 	spec->offload = word(words, 2, value);
-	return spec->offload < 0 ? bad(err, "offload", value, "it may be on or off") : 0;
+	return spec->offload < 0 ? net_spec_bad(err, "offload", value, "it may be on or off") : 0;
 }
 
 static int set_share(struct net_spec *spec, const char *value, struct err *err)
 {
 	if (*value)
-		return bad(err, "share", value, "it takes no value");
+		return net_spec_bad(err, "share", value, "it takes no value");
 	spec->share = true;
 	return 0;
 }
@@ -188,7 +178,7 @@ static int set_share(struct net_spec *spec, const char *value, struct err *err)
 static int set_promisc(struct net_spec *spec, const char *value, struct err *err)
 {
 	if (*value)
-		return bad(err, "promisc", value, "it takes no value");
+		return net_spec_bad(err, "promisc", value, "it takes no value");
 	spec->promisc = true;
 	return 0;
 }
@@ -201,7 +191,7 @@ static int set_bridge(struct net_spec *spec, const char *value, struct err *err)
 static int set_name(struct net_spec *spec, const char *value, struct err *err)
 {
 	if (!strcmp(value, "lo"))
-		return bad(err, "name", value, "it is the guest's loopback interface");
+		return net_spec_bad(err, "name", value, "it is the guest's loopback interface");
 	return set_ifname(spec->config.name, "name", value, err);
 }
 
@@ -211,147 +201,11 @@ static int set_domain(struct net_spec *spec, const char *value, struct err *err)
 
 	for (size_t i = 0; i < n; i++)
 		if (!isalnum((unsigned char)value[i]) && !strchr("-._", value[i]))
-			return bad(err, "domain", value,
-				   "a domain has letters, digits, '-', '_' and '.'");
+			return net_spec_bad(err, "domain", value,
+					    "a domain has letters, digits, '-', '_' and '.'");
 	if (!n || n >= sizeof(spec->config.domain))
-		return bad(err, "domain", value, "a domain has 1 to 63 characters");
+		return net_spec_bad(err, "domain", value, "a domain has 1 to 63 characters");
 	strcpy(spec->config.domain, value);
-	return 0;
-}
-
-/* ---- addresses ---- */
-static unsigned bytes_of(const struct noxs_net_address *a)
-{
-	return a->family == 6 ? 16 : 4;
-}
-
-/* Neither "any", loopback, multicast, broadcast nor an IPv4 one in IPv6's clothes. */
-static bool is_unicast(const struct noxs_net_address *a)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	const uint8_t *byte = a->address;
-
-	if (a->family == 4)
-		return byte[0] != 0 && byte[0] != 127 && byte[0] < 224;
-	return byte[0] != 0xff && memcmp(byte, mapped, 12) != 0 &&
-	       !(is_zero(byte, 15) && byte[15] <= 1);
-}
-
-static bool link_local(const struct noxs_net_address *a)
-{
-	return a->family == 6 && a->address[0] == 0xfe && (a->address[1] & 0xc0) == 0x80;
-}
-
-/* The bits behind the prefix: all 0, all 1, or neither. */
-static bool host_bits_are(const struct noxs_net_address *a, bool set)
-{
-	for (unsigned bit = a->prefix; bit < bytes_of(a) * 8; bit++)
-		if (!(a->address[bit / 8] & 0x80 >> bit % 8) == set)
-			return false;
-	return true;
-}
-
-static bool same_net(const struct noxs_net_address *net, const struct noxs_net_address *a)
-{
-	unsigned whole = net->prefix / 8, rest = net->prefix % 8;
-
-	return net->family == a->family && !memcmp(net->address, a->address, whole) &&
-	       (!rest || !((net->address[whole] ^ a->address[whole]) & 0xff00 >> rest));
-}
-
-static bool same_address(const struct noxs_net_address *a, const struct noxs_net_address *b)
-{
-	return a->family == b->family && !memcmp(a->address, b->address, sizeof(a->address));
-}
-
-/* Any address: 0, or -EINVAL. */
-static int address(struct noxs_net_address *a, const char *value)
-{
-	*a = (struct noxs_net_address){.family = strchr(value, ':') ? 6 : 4};
-	return inet_pton(a->family == 6 ? AF_INET6 : AF_INET, value, a->address) == 1 ? 0 : -EINVAL;
-}
-
-static int set_ip(struct net_spec *spec, const char *value, struct err *err)
-{
-	struct noxs_net_address *all = spec->config.address, a;
-	char text[MAX_PART], why[160];
-	char *slash;
-	long prefix, max;
-	int n = 0;
-
-	spec->has_ip = true;
-	if (!strcmp(value, "dhcp") || !strcmp(value, "auto")) {
-		uint32_t flag = *value == 'd' ? NOXS_NET_DHCP : NOXS_NET_SLAAC;
-
-		if (spec->config.flags & flag)
-			return bad(err, "ip", value, "it is there twice");
-		spec->config.flags |= flag;
-		return 0;
-	}
-	snprintf(text, sizeof(text), "%s", value);
-	slash = strchr(text, '/');
-	if (slash)
-		*slash = 0;
-	if (address(&a, text))
-		return bad(err, "ip", value,
-			   "it may be an address with its prefix (10.0.0.5/24, fd00::5/64), dhcp "
-			   "(IPv4) or auto (IPv6, from router advertisements)");
-	max = a.family == 6 ? 128 : 32;
-	prefix = slash ? number(slash + 1, max) : -1;
-	if (prefix < 1) {
-		if (slash)
-			snprintf(why, sizeof(why), "the prefix length is from 1 to %ld", max);
-		else
-			snprintf(why, sizeof(why), "write the prefix length, too: ip=%.50s/%d",
-				 text, a.family == 6 ? 64 : 24);
-		return bad(err, "ip", value, why);
-	}
-	a.prefix = (uint8_t)prefix;
-	if (!is_unicast(&a))
-		return bad(err, "ip", value, "no device can have it: it is not a unicast address");
-	if (max - prefix > 1 &&
-	    (host_bits_are(&a, false) || (max == 32 && host_bits_are(&a, true))))
-		return bad(err, "ip", value,
-			   "no device can have it: it is the network's own, or its broadcast "
-			   "address");
-	for (; n < NOXS_NET_ADDRESSES && all[n].family; n++)
-		if (same_address(&all[n], &a))
-			return bad(err, "ip", value, "it is there twice");
-	if (n == NOXS_NET_ADDRESSES)
-		return bad(err, "ip", value, "a device has at most four addresses");
-	all[n] = a;
-	return 0;
-}
-
-static int set_gateway(struct net_spec *spec, const char *value, struct err *err)
-{
-	struct noxs_net_address a;
-	struct noxs_net_address *to;
-
-	if (address(&a, value) || !is_unicast(&a))
-		return bad(err, "gw", value,
-			   "write a router's address without a prefix: 10.0.0.1 or fd00::1");
-	to = &spec->config.gateway[a.family == 6];
-	if (to->family)
-		return bad(err, "gw", value, "there is one for IPv4 and one for IPv6 at most");
-	*to = a;
-	return 0;
-}
-
-static int set_dns(struct net_spec *spec, const char *value, struct err *err)
-{
-	struct noxs_net_address *all = spec->config.dns, a;
-	int n = 0;
-
-	if (address(&a, value) || (!is_unicast(&a) && a.address[0] != 127))
-		return bad(err, "dns", value,
-			   "write a name server's address without a port: 9.9.9.9 or fd00::53");
-	for (; n < NOXS_NET_DNS && all[n].family; n++)
-		if (same_address(&all[n], &a))
-			return bad(err, "dns", value, "it is there twice");
-	if (n == NOXS_NET_DNS)
-		return bad(err, "dns", value, "there are at most three name servers");
-	all[n] = a;
 	return 0;
 }
 
@@ -362,8 +216,8 @@ static const struct key {
 	unsigned kinds;
 	bool repeats, alone;
 } keys[] = {
-	{"mac", set_mac, ANY, false, false},         {"ip", set_ip, ANY, true, false},
-	{"gw", set_gateway, ANY, true, false},       {"dns", set_dns, ANY, true, false},
+	{"mac", set_mac, ANY, false, false},         {"ip", net_set_ip, ANY, true, false},
+	{"gw", net_set_gateway, ANY, true, false},   {"dns", net_set_dns, ANY, true, false},
 	{"domain", set_domain, ANY, false, false},   {"mtu", set_mtu, ANY, false, false},
 	{"name", set_name, ANY, false, false},       {"queue", set_queue, XDP, false, false},
 	{"mode", set_mode, XDP, false, false},       {"copy", set_copy, XDP, false, false},
@@ -462,16 +316,17 @@ static int set_kind(struct net_spec *spec, char *part, struct err *err)
 			       "--net: xdp takes the name of an interface: xdp=IFACE ('ip link' "
 			       "lists them)");
 	if (kind == NET_USER && name)
-		return bad(err, "user", name, "it takes no name; ports are given with -p");
+		return net_spec_bad(err, "user", name, "it takes no name; ports are given with -p");
 	if (!name)
 		return 0;
 	if (kind == NET_XDP || strncmp(name, "fd:", 3) != 0)
 		return set_ifname(spec->ifname, net_kind_name[kind], name, err);
-	fd = number(name + 3, INT_MAX);
+	fd = net_spec_number(name + 3, INT_MAX);
 	if (fd < 3)
-		return bad(err, "tap", name,
-			   "write the number of an open descriptor that is not a standard stream: "
-			   "tap=fd:3");
+		return net_spec_bad(
+			err, "tap", name,
+			"write the number of an open descriptor that is not a standard stream: "
+			"tap=fd:3");
 	spec->fd = (int)fd;
 	return 0;
 }
@@ -479,38 +334,17 @@ static int set_kind(struct net_spec *spec, char *part, struct err *err)
 /* What can only be told when all parts are there. */
 static int check(struct net_spec *spec, struct err *err)
 {
-	struct noxs_net_config *c = &spec->config;
-	char text[INET6_ADDRSTRLEN];
-	bool v6 = c->flags & NOXS_NET_SLAAC;
+	int ret = net_check_addresses(spec, err);
 
-	for (int i = 0; i < NOXS_NET_ADDRESSES; i++)
-		v6 |= c->address[i].family == 6;
-	if (v6 && spec->has_ip && c->mtu && c->mtu < 1280)
-		return err_set(err, 0, "--net: mtu=%u: IPv6 takes at least 1280 (RFC 8200)",
-			       c->mtu);
-	for (int g = 0; g < 2; g++) {
-		const struct noxs_net_address *gw = &c->gateway[g];
-		bool reached = !gw->family || (v6 && link_local(gw));
-
-		for (int i = 0; i < NOXS_NET_ADDRESSES && gw->family; i++) {
-			if (same_address(&c->address[i], gw))
-				return err_set(err, 0, "--net: gw and ip are the same address");
-			reached |= c->address[i].family && same_net(&c->address[i], gw);
-		}
-		if (!reached)
-			return err_set(
-				err, 0,
-				"--net: gw=%s: it is in no prefix of an ip=ADDRESS/PREFIX "
-				"here, so it cannot be reached",
-				inet_ntop(g ? AF_INET6 : AF_INET, gw->address, text, sizeof(text)));
-	}
+	if (ret)
+		return ret;
 	if (spec->fd >= 0 && spec->bridge[0])
 		return err_set(err, 0,
 			       "--net: bridge=%s: a tap that is handed over open (tap=fd:%d) is "
 			       "attached by whoever opened it",
 			       spec->bridge, spec->fd);
 	if (spec->kind == NET_USER && !spec->has_ip)
-		c->flags |= NOXS_NET_DHCP | NOXS_NET_SLAAC;
+		spec->config.flags |= NOXS_NET_DHCP | NOXS_NET_SLAAC;
 	return 0;
 }
 

@@ -6,7 +6,7 @@
  */
 /* clang-format off */
 /* sources: monitor/daemon/api_request.c monitor/daemon/api_request_small.c monitor/daemon/api_fields.c monitor/daemon/api_base64.c monitor/daemon/api_out.c monitor/daemon/api_log.c monitor/err.c */
-/* sources: monitor/daemon/vm_net.c monitor/net_spec.c monitor/net_spec_print.c monitor/net_port.c */
+/* sources: monitor/daemon/vm_net.c monitor/net_spec.c monitor/net_address.c monitor/net_spec_print.c monitor/net_port.c */
 /* clang-format on */
 #include <stdint.h>
 #include <stdio.h>

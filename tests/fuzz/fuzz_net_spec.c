@@ -3,7 +3,8 @@
  * fuzz_net_spec.c: any bytes as --net and -p arguments, one a line. They must be refused with
  * a message of printable characters, or be printed as a text that is read as the same again.
  */
-/* sources: monitor/net_spec.c monitor/net_spec_print.c monitor/net_port.c monitor/err.c */
+/* sources: monitor/net_spec.c monitor/net_address.c monitor/net_spec_print.c */
+/* sources: monitor/net_port.c monitor/err.c */
 #include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>

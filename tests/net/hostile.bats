@@ -295,3 +295,37 @@ survives() {
 		survives
 	done
 }
+
+# An XDP program that passes everything, at interface "$1" until it is killed: r0 = XDP_PASS; exit.
+STRANGER='
+import ctypes, signal, socket, struct, sys
+bpf = lambda *a: ctypes.CDLL(None, use_errno=True).syscall(321, *a)
+code = ctypes.create_string_buffer(struct.pack("<QQ", 0x2000000b7, 0x95))
+gpl = ctypes.create_string_buffer(b"GPL")
+load = ctypes.create_string_buffer(struct.pack("<IIQQ", 6, 2, ctypes.addressof(code), ctypes.addressof(gpl)), 120)
+prog = bpf(5, load, 120)
+link = bpf(28, ctypes.create_string_buffer(struct.pack("<IIII", prog, socket.if_nametoindex(sys.argv[1]), 37, 2), 64), 64)
+print("ready" if link >= 0 else "no: %d" % ctypes.get_errno(), flush=True)
+signal.pause()'
+
+@test "an interface with somebody else's XDP program: refused, and the program stays" {
+	for kind in $(kinds direct share); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		background stranger "$H" python3 -c "$STRANGER" h0
+		stranger=$!
+		until_ready stranger
+		before=$(ip -n "$H" link show h0 | grep -o 'prog/xdp id [0-9]*')
+		code=0
+		in_home 1 -- "$NET/ask" end 10.9.0.1 || code=$?
+		[ "$code" -eq 125 ] || fail "$kind: $code"
+		grep -q "h0 has an XDP program of somebody else" "$T/in_home.err"
+		[ "$(ip -n "$H" link show h0 | grep -o 'prog/xdp id [0-9]*')" = "$before" ]
+		# When it is gone there is no reason to refuse any more.
+		kill -KILL "$stranger"
+		wait "$stranger" || true
+		until_true 5 eval '! ip -n "$H" link show h0 | grep -q prog/xdp'
+		server
+		ask both 10.9.0.2 100000
+	done
+}

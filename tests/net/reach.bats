@@ -128,3 +128,31 @@ pings() {
 		pings 10.9.0.2 56
 	done
 }
+
+# Opens the tap t1 (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR), and becomes "$@" with it as descriptor 5.
+HAND_OVER='
+import fcntl, os, struct, sys
+tap = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tap, 0x400454ca, struct.pack("16sH22x", b"t1", 0x5002))
+os.dup2(tap, 5)
+os.close(tap)
+os.execvp(sys.argv[1], sys.argv[1:])'
+
+@test "a tap that is handed over open, to a mayfly without privileges" {
+	for kind in $(kinds tap); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		ip -n "$H" tuntap add dev t1 mode tap vnet_hdr
+		ip -n "$H" link set t1 master br0
+		ip -n "$H" link set t1 up
+		background home1 "$H" python3 -c "$HAND_OVER" setpriv --bounding-set=-all \
+			--inh-caps=-all "$MAYFLY" run \
+			--net "tap=fd:5,mac=$(mac_of 1),ip=10.9.0.2/24,ip=fd09::2/64" "$NET/serve"
+		pid[1]=$!
+		until_ready home1
+		until_true 5 pings 10.9.0.2 56
+		ask both 10.9.0.2 1000000
+		ask end 10.9.0.2
+		ended 1 0
+	done
+}

@@ -2,7 +2,7 @@
 /* test_api_request.c: the bodies of requests: what they become, and what is said of bad ones. */
 /* sources: monitor/daemon/api_request.c monitor/daemon/api_request_small.c */
 /* sources: monitor/daemon/api_fields.c monitor/daemon/api_base64.c monitor/err.c */
-/* sources: monitor/daemon/vm_net.c monitor/net_spec.c */
+/* sources: monitor/daemon/vm_net.c monitor/net_spec.c monitor/net_address.c */
 /* sources: monitor/net_spec_print.c monitor/net_port.c */
 #include <setjmp.h>
 #include <stdarg.h>

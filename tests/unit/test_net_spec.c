@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_net_spec.c: what --net and -p take, what they refuse, and what they say then. */
-/* sources: monitor/net_spec.c monitor/net_spec_print.c monitor/net_port.c monitor/err.c */
+/* sources: monitor/net_spec.c monitor/net_address.c monitor/net_spec_print.c */
+/* sources: monitor/net_port.c monitor/err.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
