@@ -68,7 +68,7 @@ names=(--host-record=one.test,10.9.0.71,fd09::71 --cname=alias.test,one.test
 }
 
 @test "SLAAC: an address of the router's prefix, and the router" {
-	for kind in $(kinds tap xdp direct share); do
+	for kind in $(kinds tap ${LONG:+xdp} direct ${LONG:+share}); do
 		[ "$kind" != process ] || continue
 		world "$kind"
 		echo 1 | here tee /proc/sys/net/ipv6/conf/all/forwarding >/dev/null

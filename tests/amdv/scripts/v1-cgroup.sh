@@ -16,6 +16,7 @@ mount_v1() { # CONTROLLERS
 	mount -t cgroup -o "$1" none "/sys/fs/cgroup/$1" 2>/dev/null
 }
 
+umount -l /run/netns 2>/dev/null || true # ip netns mounts it over itself
 rm -rf /run/* /tmp/user-run $log $reply /tmp/tap /tmp/curl.err
 mount -t tmpfs none /sys/fs/cgroup
 at_exit 'umount /sys/fs/cgroup/*; umount /sys/fs/cgroup'
