@@ -56,6 +56,8 @@ static bool serve(struct net_dev *d)
 		d->dry = false;
 		d->backend->receive(d);
 	}
+	if (d->backend->fill) /* a driver may have run out of buffers, and sleep */
+		d->backend->fill(d);
 	d->looked = false;
 	/* Room for its next frames; or it is to take back its buffers, or there is so much to send
 	 * that it is somebody else's turn first. */
