@@ -70,6 +70,11 @@ long net_stack_start(void)
 	return -12;
 }
 
+bool net_late_acks(void)
+{
+	return false;
+}
+
 bool uk_net_service(void)
 {
 	return false;

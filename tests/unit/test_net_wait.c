@@ -37,6 +37,11 @@ long net_stack_start(void)
 	return start_result;
 }
 
+bool net_late_acks(void)
+{
+	return false;
+}
+
 bool uk_net_service(void)
 {
 	bool timer = uk_mock.mono_ns >= due_ns;

@@ -92,6 +92,11 @@ bool net_is_early(bool v6);
 /* The program computes, and was preempted for the network: 10 ms later it is again. */
 void uk_net_tick(void);
 
+/* ---- lateack.c ---- */
+/* The program has nothing more to do for now: acknowledgements that waited for data go without
+ * any. True: there were some. */
+bool net_late_acks(void);
+
 /* ---- packet.c: called by stack.c with every frame, before lwIP sees it ---- */
 extern uint32_t net_packet_sockets; /* 0: not worth a call */
 /* True: it is for packet sockets alone (the interface has none but them). */

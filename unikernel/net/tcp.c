@@ -45,6 +45,7 @@ void tcp_let_go(struct tcp_sock *t)
 	if (!pcb)
 		return;
 	net_demux_remove(t);
+	tcp_late_remove(t);
 	t->pcb = NULL;
 	tcp_arg(pcb, NULL);
 	tcp_recv(pcb, NULL);
@@ -76,6 +77,7 @@ static void died(void *arg, err_t error)
 	struct sock *s = &t->i.s;
 
 	net_demux_remove(t);
+	tcp_late_remove(t);
 	t->pcb = NULL;
 	t->dead = true;
 	if (error == ERR_RST)

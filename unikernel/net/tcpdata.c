@@ -49,6 +49,7 @@ err_t tcp_came(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t error)
 	while (p->next)
 		p = p->next;
 	t->last = p;
+	tcp_late_add(t);
 	sock_ready(&t->i.s, SOCK_IN);
 	return ERR_OK;
 }

@@ -72,6 +72,10 @@ static inline bool tcp_is_connected(const struct tcp_sock *t)
 void net_demux_add(struct tcp_sock *t);    /* its pcb has all addresses and ports */
 void net_demux_remove(struct tcp_sock *t); /* before its pcb goes */
 
+/* ---- lateack.c ---- */
+void tcp_late_add(struct tcp_sock *t); /* data came for it */
+void tcp_late_remove(const struct tcp_sock *t);
+
 /* ---- tcplisten.c ---- */
 long tcp_sock_listen(struct sock *s, int backlog);
 long tcp_sock_accept(struct sock *s, struct sock **new, struct sock_address *from);
