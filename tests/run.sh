@@ -211,21 +211,25 @@ guest() {
 	done < <(executables "$build/tests/guest/musl" && executables "$build/tests/guest/glibc")
 }
 
-e2e_file() { # FILE NAME
+bats_file() { # GROUP FILE NAME
 	local status=0 begin=$SECONDS
-	bats --formatter tap "$1" </dev/null >"$work/tap" 2>&1 || status=$?
-	tap "$work/tap" "$status" e2e "$2" $((SECONDS - begin))
+	bats --formatter tap "$2" </dev/null >"$work/tap" 2>&1 || status=$?
+	tap "$work/tap" "$status" "$1" "$3" $((SECONDS - begin))
 }
 
-e2e() {
+bats_files() { # GROUP
 	local file name
-	for file in "$root"/tests/e2e/*.bats; do
+	for file in "$root/tests/$1"/*.bats; do
 		name=$(basename "$file")
 		[ -f "$file" ] || continue
-		chosen "e2e/$name" || continue
-		try e2e_file "$file" "$name"
+		chosen "$1/$name" || continue
+		try bats_file "$1" "$file" "$name"
 	done
 }
+
+e2e() { bats_files e2e; }
+
+net() { bats_files net; }
 
 # Seeds are in tests/fuzz/corpus/NAME; what a run finds new goes to DIR/tests/fuzz/corpus,
 # an input that crashes to DIR/tests/fuzz/NAME-crash-*.
