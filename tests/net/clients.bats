@@ -88,8 +88,9 @@ iperf_sum() { # FILTER
 		done
 		for options in '' -R; do
 			# shellcheck disable=SC2086
-			here iperf3 -c 10.9.0.2 -J -u -b 40M -l 1000 -t 1 $options >"$T/iperf.out" || true
-			iperf_sum '.end.sum.packets > 1000 and .end.sum.lost_percent < 20'
+			# Few: half of the calls of this build of iperf3 trap.
+			here iperf3 -c 10.9.0.2 -J -u -b 8M -l 1000 -t 1 $options >"$T/iperf.out" || true
+			iperf_sum '.end.sum.packets > 500 and .end.sum.lost_percent < 20'
 		done
 	done
 }

@@ -9,11 +9,16 @@ load ../e2e/helpers
 load net
 
 # pings ADDRESS SIZE [OPTION...]: five, none lost.
+# ping gives a late answer up as soon as its last one is in: on a busy machine one more try is
+# fair. What never answers, or answers wrongly, fails all the same.
 pings() {
-	here ping -q -c 5 -i 0.01 -W 2 -s "$2" "${@:3}" "$1" >"$T/ping.out" 2>&1 ||
-		fail "$kind: ping $*: $(tail -n 3 "$T/ping.out")"
-	grep -q ' 0% packet loss' "$T/ping.out" || fail "$kind: $(cat "$T/ping.out")"
-	! grep -qiE 'dup|differ|wrong' "$T/ping.out"
+	local try
+	for try in 1 2 3; do
+		here ping -q -c 5 -i 0.05 -W 2 -s "$2" "${@:3}" "$1" >"$T/ping.out" 2>&1 || true
+		! grep -qiE 'dup|differ|wrong' "$T/ping.out" || break
+		! grep -q ' 0% packet loss' "$T/ping.out" || return 0
+	done
+	fail "$kind: ping $*, $try times: $(cat "$T/ping.out")"
 }
 
 @test "ping, IPv4 and IPv6, of all sizes to the MTU and beyond" {
