@@ -11,7 +11,7 @@
 #          SUCCESS on stdout, or 77 and the reason on stdout's last line: skipped
 #   e2e    tests/e2e/*.bats
 #   net    tests/net/*.bats, as root
-#   fuzz   DIR/tests/fuzz/*: libFuzzer programs, $FUZZ_SECONDS (20) each
+#   fuzz   DIR/tests/fuzz/*: libFuzzer programs, $FUZZ_SECONDS (10) each
 #
 # With $RETRY set a file that fails is run once more, and said to be flaky if it passes then.
 # $MAYFLY is the monitor (DIR/mayfly). Without a /dev/kvm the tests fail; they do not skip.
@@ -243,8 +243,8 @@ fuzz() {
 		set -- "$build/tests/fuzz/corpus/$name"
 		[ ! -d "$root/tests/fuzz/corpus/$name" ] || set -- "$@" "$root/tests/fuzz/corpus/$name"
 		status=0
-		timeout -k 5 $((${FUZZ_SECONDS:-20} + limit)) "$file" \
-			-max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 \
+		timeout -k 5 $((${FUZZ_SECONDS:-10} + limit)) "$file" \
+			-max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 \
 			-artifact_prefix="$build/tests/fuzz/$name-" -print_final_stats=1 "$@" \
 			</dev/null >"$work/fuzz" 2>&1 || status=$?
 		runs=$(awk '/number_of_executed_units/ { print $2 }' "$work/fuzz")
