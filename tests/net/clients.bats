@@ -33,6 +33,10 @@ accepts() { # ADDRESS PORT HOME
 	fi
 }
 
+services_come() {
+	[ "$(here curl -sS -o "$T/page" -w '%{http_code}' http://10.9.0.2/services)" = 200 ]
+}
+
 @test "lighttpd: curl and wrk" {
 	printf '%s\n' 'server.document-root = "/etc"' 'server.port = 80' \
 		'server.use-ipv6 = "disable"' 'status.status-url = "/status"' \
@@ -40,7 +44,7 @@ accepts() { # ADDRESS PORT HOME
 	for kind in $(kinds tap xdp direct share user); do
 		world "$kind"
 		stdin=$T/conf serving 1 80 "$PROGRAMS/lighttpd" -D -f -
-		[ "$(here curl -sS -o "$T/page" -w '%{http_code}' http://10.9.0.2/services)" = 200 ]
+		until_true 10 services_come # passt accepts before the server does, and resets then
 		grep -q '^http' "$T/page"
 		[ "$(here curl -sS -o /dev/null -w '%{http_code}' http://10.9.0.2/nothing)" = 404 ]
 		here curl -sS -I -H 'Connection: close' http://10.9.0.2/services | grep -q '^Server: lighttpd'
