@@ -40,7 +40,7 @@ echo "   \$ curl http://127.0.0.1:$port/"
 "$build/mayfly" run --net "user" -p "127.0.0.1:$port:8080" "$build/apps/http" >/dev/null &
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT
-curl -s --retry 20 --retry-connrefused --retry-delay 1 --max-time 10 "http://127.0.0.1:$port/" ||
+curl -s --retry 20 --retry-all-errors --retry-delay 1 --max-time 10 "http://127.0.0.1:$port/" ||
 	echo "   (no network for a user here: see mayfly-run(1), --net user)"
 kill "$server" 2>/dev/null || true
 
