@@ -96,7 +96,7 @@ static void sort_anew(struct engine *e, struct link *ready, struct link *waiting
 		int flavour = shell_flavour(e, shell);
 
 		if (flavour >= 0)
-			pool_began(&e->pool, flavour, shell->urgent);
+			pool_began(&e->pool, flavour, shell->urgent, loop_now_ns());
 	}
 	/* They waited for a shell that had their net devices. */
 	while ((l = list_first(&opening))) {

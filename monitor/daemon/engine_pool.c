@@ -257,7 +257,7 @@ static bool make_next(struct engine *e)
 			 e->pool.flavour[flavour].level.flavour.net, urgent, NULL, &err);
 	if (ret == -EAGAIN)
 		return false;
-	pool_began(&e->pool, flavour, urgent);
+	pool_began(&e->pool, flavour, urgent, loop_now_ns());
 	if (!ret)
 		return true;
 	if (ret != -EBUSY)

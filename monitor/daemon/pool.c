@@ -19,13 +19,14 @@ static const double ticks_per_second = 1e9 / POOL_TICK_NS;
 static void set_target(struct pool_flavour *f)
 {
 	double rate = f->fast > f->slow ? f->fast : f->slow;
-	double target = 2 * rate * f->prepare_ns / 1e9;
+	double demand = 2 * rate * f->prepare_ns / 1e9;
 
-	if (target < f->burst)
-		target = f->burst;
-	if (target > f->level.flavour.maximum)
-		target = f->level.flavour.maximum;
-	f->level.target = (uint32_t)(target + 0.5);
+	if (demand < f->burst)
+		demand = f->burst;
+	if (demand > f->level.flavour.maximum)
+		demand = f->level.flavour.maximum;
+	f->demand = (uint32_t)(demand + 0.5);
+	f->level.target = f->demand;
 	if (f->level.target < f->level.flavour.minimum)
 		f->level.target = f->level.flavour.minimum;
 }
@@ -68,6 +69,7 @@ bool pool_take(struct pool *p, int flavour, uint64_t now_ns)
 	/* After a time without ticks this one begins now. */
 	if (now_ns - p->tick_ns > 2 * POOL_TICK_NS)
 		p->tick_ns = now_ns;
+	p->taken_ns = now_ns;
 	f->in_tick++;
 	if (f->in_tick > f->burst) {
 		f->burst = f->in_tick;
@@ -94,8 +96,10 @@ void pool_gave_up(struct pool *p, int flavour)
 	p->flavour[flavour].waiting--;
 }
 
-void pool_began(struct pool *p, int flavour, bool urgent)
+void pool_began(struct pool *p, int flavour, bool urgent, uint64_t now_ns)
 {
+	if (!urgent)
+		p->began_ns = now_ns;
 	p->flavour[flavour].level.preparing++;
 	p->flavour[flavour].urgent += urgent;
 }
@@ -148,6 +152,17 @@ static int next_urgent(const struct pool *p)
 	return -1;
 }
 
+/* How many of a flavour there are to be now. A start shares its CPUs with what is prepared, and
+ * the kernel's locks (of memory, of interfaces), where SCHED_IDLE yields nothing. */
+static uint32_t wanted(const struct pool *p, const struct pool_flavour *f, uint64_t now_ns)
+{
+	bool quiet = now_ns - p->taken_ns >= POOL_QUIET_NS;
+
+	if (now_ns < f->pause_until_ns)
+		return 0;
+	return quiet || now_ns - p->began_ns >= POOL_TICK_NS ? f->level.target : f->demand;
+}
+
 int pool_next(const struct pool *p, uint64_t now_ns, bool *urgent)
 {
 	int next = next_urgent(p);
@@ -165,8 +180,8 @@ int pool_next(const struct pool *p, uint64_t now_ns, bool *urgent)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct flavour_level *l = &p->flavour[i].level;
 		uint32_t have = l->ready + l->preparing;
-		bool paused = now_ns < p->flavour[i].pause_until_ns;
-		double lacks = have < l->target && !paused ? 1.0 - (double)have / l->target : 0;
+		bool lacking = have < wanted(p, &p->flavour[i], now_ns);
+		double lacks = lacking ? 1.0 - (double)have / l->target : 0;
 
 		if (lacks > most) {
 			most = lacks;

@@ -14,6 +14,10 @@
  * of which the greater counts, so the target follows a rise at once and a fall slowly; the
  * memory of a burst halves every ten seconds.
  *
+ * What a flavour has beyond the latter two, up to its minimum, is a store: it is filled again when
+ * no start has come for POOL_QUIET_NS, and one in a tick until then. What is being prepared costs
+ * the starts beside it as much as it takes itself.
+ *
  * In the background not more are prepared at once than there are CPUs; a start that waits has
  * its own made at normal priority, eight per CPU at once. When shells of a flavour cannot be made
  * (out of PIDs, memory, its net devices) the background makes none of it for 100 ms at first,
@@ -31,6 +35,7 @@ struct pool_flavour {
 	uint32_t urgent;          /* of those preparing */
 	uint32_t waiting;         /* starts */
 	uint32_t in_tick;         /* starts since the tick began */
+	uint32_t demand;          /* the target, but for the minimum */
 	double fast, slow, burst; /* starts a second, a second, a tick */
 	double prepare_ns;        /* mean */
 	unsigned failures;        /* in a row */
@@ -41,7 +46,8 @@ struct pool {
 	struct pool_flavour flavour[ENGINE_MAX_FLAVOURS];
 	size_t n;
 	unsigned cpus;
-	uint64_t tick_ns;
+	uint64_t tick_ns, taken_ns;
+	uint64_t began_ns; /* the last one that was not urgent */
 };
 
 void pool_init(struct pool *p, const struct flavour *flavour, size_t n, unsigned cpus);
@@ -59,7 +65,7 @@ bool pool_take(struct pool *p, int flavour, uint64_t now_ns);
 void pool_served(struct pool *p, int flavour);
 void pool_gave_up(struct pool *p, int flavour);
 
-void pool_began(struct pool *p, int flavour, bool urgent);
+void pool_began(struct pool *p, int flavour, bool urgent, uint64_t now_ns);
 void pool_ready(struct pool *p, int flavour, bool urgent, uint64_t took_ns);
 void pool_failed(struct pool *p, int flavour, bool urgent, uint64_t now_ns);
 /* A ready shell is gone without a start. */
@@ -69,6 +75,9 @@ void pool_lost(struct pool *p, int flavour);
 int pool_next(const struct pool *p, uint64_t now_ns, bool *urgent);
 /* A flavour with a ready shell too many; -1: none. */
 int pool_excess(const struct pool *p);
+
+/* A time without starts after which it is likely that none comes in the next milliseconds. */
+#define POOL_QUIET_NS 20000000ull
 
 /* Every POOL_TICK_NS, as long as pool_is_busy says so. */
 #define POOL_TICK_NS 100000000ull

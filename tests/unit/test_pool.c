@@ -38,7 +38,7 @@ static unsigned fill(struct pool *p)
 	int i;
 
 	while ((i = pool_next(p, now, &urgent)) >= 0) {
-		pool_began(p, i, urgent);
+		pool_began(p, i, urgent, now);
 		pool_ready(p, i, urgent, PREPARED);
 		if (urgent)
 			pool_served(p, i);
@@ -76,7 +76,7 @@ static void prepares_no_more_at_once_than_cpus(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(pool_next(&p, now, &urgent), 0);
 		assert_false(urgent);
-		pool_began(&p, 0, urgent);
+		pool_began(&p, 0, urgent, now);
 	}
 	assert_int_equal(pool_next(&p, now, &urgent), -1);
 	assert_true(pool_is_busy(&p, now));
@@ -98,7 +98,7 @@ static void an_empty_pool_makes_one_for_each_that_waits(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(pool_next(&p, now, &urgent), 0);
 		assert_true(urgent);
-		pool_began(&p, 0, true);
+		pool_began(&p, 0, true, now);
 	}
 	/* None is made twice for one that waits. */
 	pool_next(&p, now, &urgent);
@@ -122,7 +122,7 @@ static void waiting_starts_do_not_flood_the_machine(void **state)
 	for (int i = 0; i < 1000; i++)
 		pool_take(&p, 0, now);
 	while (pool_next(&p, now, &urgent) >= 0 && urgent && ++made < 2000)
-		pool_began(&p, 0, true);
+		pool_began(&p, 0, true, now);
 	assert_int_equal(made, 16);
 }
 
@@ -168,7 +168,7 @@ static void the_target_follows_the_rate(void **state)
 	assert_in_range(at_1000, 90, 300);
 	/* One that takes longer to prepare needs more ahead. */
 	for (int i = 0; i < 100; i++) {
-		pool_began(&p, 0, false);
+		pool_began(&p, 0, false, now);
 		pool_ready(&p, 0, false, SECOND);
 		pool_lost(&p, 0);
 	}
@@ -225,6 +225,31 @@ static void without_starts_it_falls_back_to_the_minimum(void **state)
 	assert_true(ticks > 300);
 }
 
+static void the_store_is_filled_when_it_is_quiet(void **state)
+{
+	struct pool p = pool_of(50, 100, 2);
+
+	(void)state;
+	assert_int_equal(fill(&p), 50);
+	now += SECOND;
+	for (int i = 0; i < 20; i++) {
+		now += MS;
+		assert_true(pool_take(&p, 0, now));
+	}
+	/* 30 are there, 20 came in the last tick: none but the one that each tick may have. */
+	assert_int_equal(fill(&p), 1);
+	now += POOL_QUIET_NS - 1;
+	assert_int_equal(fill(&p), 0);
+	assert_true(pool_is_busy(&p, now));
+	now++;
+	assert_int_equal(fill(&p), 19);
+	/* What is lacking for such a burst to come again is made at once. */
+	for (int i = 0; i < 40; i++)
+		assert_true(pool_take(&p, 0, now));
+	fill(&p);
+	assert_int_equal(p.flavour[0].level.ready, 60);
+}
+
 static void failures_pause_the_background_longer_and_longer(void **state)
 {
 	struct pool p = pool_of(5, 20, 2);
@@ -236,8 +261,8 @@ static void failures_pause_the_background_longer_and_longer(void **state)
 		uint64_t pause;
 
 		assert_int_equal(pool_next(&p, now, &urgent), 0);
-		pool_began(&p, 0, false);
-		pool_began(&p, 0, false);
+		pool_began(&p, 0, false, now);
+		pool_began(&p, 0, false, now);
 		pool_failed(&p, 0, false, now);
 		pool_failed(&p, 0, false, now); /* at the same time: the same failure */
 		assert_int_equal(pool_next(&p, now, &urgent), -1);
@@ -250,9 +275,9 @@ static void failures_pause_the_background_longer_and_longer(void **state)
 	assert_int_equal(last, 10 * SECOND);
 	assert_int_equal(p.flavour[0].level.failed, 24);
 	/* One success, and it starts anew. */
-	pool_began(&p, 0, false);
+	pool_began(&p, 0, false, now);
 	pool_ready(&p, 0, false, PREPARED);
-	pool_began(&p, 0, false);
+	pool_began(&p, 0, false, now);
 	pool_failed(&p, 0, false, now);
 	assert_int_equal(p.flavour[0].pause_until_ns - now, 100 * MS);
 }
@@ -265,18 +290,18 @@ static void one_flavour_s_failures_do_not_pause_another(void **state)
 
 	(void)state;
 	pool_init(&p, both, 2, 2);
-	pool_began(&p, 0, false);
+	pool_began(&p, 0, false, now);
 	pool_failed(&p, 0, false, now);
 	assert_int_equal(pool_next(&p, now, &urgent), 1);
 	assert_true(p.flavour[1].pause_until_ns <= now);
 	/* Nor does another's success end its pause. */
-	pool_began(&p, 1, false);
+	pool_began(&p, 1, false, now);
 	pool_ready(&p, 1, false, PREPARED);
 	assert_int_equal(pool_next(&p, now, &urgent), 1);
 	now = p.flavour[0].pause_until_ns;
 	for (int i; (i = pool_next(&p, now, &urgent)) >= 0;) {
 		made[i] = true;
-		pool_began(&p, i, false);
+		pool_began(&p, i, false, now);
 		pool_ready(&p, i, false, PREPARED);
 	}
 	assert_true(made[0] && made[1]);
@@ -288,7 +313,7 @@ static void one_that_waits_is_made_in_spite_of_failures(void **state)
 	bool urgent;
 
 	(void)state;
-	pool_began(&p, 0, false);
+	pool_began(&p, 0, false, now);
 	pool_failed(&p, 0, false, now);
 	assert_int_equal(pool_next(&p, now, &urgent), -1);
 	pool_take(&p, 0, now);
@@ -308,7 +333,7 @@ static void several_flavours(void **state)
 	assert_int_equal(pool_find(&p, 256ull << 20, ""), 1);
 	assert_int_equal(pool_find(&p, 65ull << 20, ""), -1);
 	for (int i = 0; i < 4; i++) {
-		pool_began(&p, 1, false);
+		pool_began(&p, 1, false, now);
 		pool_ready(&p, 1, false, PREPARED);
 	}
 	/* 64M lacks all of its target, 256M a third. */
@@ -355,6 +380,7 @@ int main(void)
 		cmocka_unit_test(a_burst_raises_the_target_at_once),
 		cmocka_unit_test(it_never_exceeds_the_maximum),
 		cmocka_unit_test(without_starts_it_falls_back_to_the_minimum),
+		cmocka_unit_test(the_store_is_filled_when_it_is_quiet),
 		cmocka_unit_test(failures_pause_the_background_longer_and_longer),
 		cmocka_unit_test(one_flavour_s_failures_do_not_pause_another),
 		cmocka_unit_test(one_that_waits_is_made_in_spite_of_failures),
