@@ -14,8 +14,8 @@
 #   VM          noop: tells its address when it starts, which answers the client's ARP request;
 #               the ping that the client's kernel has kept meanwhile is answered by the library kernel
 #
-# All VMs run until the last client is done. Broadcasts are not flooded to them: a thousand that
-# wake up for each other's ARP requests are no part of what is measured.
+# All VMs run until the last client is done. Broadcasts are not flooded to them (flood=off): a
+# thousand that wake up for each other's ARP requests are no part of what is measured.
 set -euo pipefail
 # shellcheck source=bench/common.bash
 . "$(dirname "${BASH_SOURCE[0]}")/common.bash"
@@ -34,8 +34,8 @@ while [ $# -gt 0 ]; do
 	shift
 done
 case $device in
-tap) device=tap,bridge=br0 ;;
-xdp) device=xdp=br0 ;;
+tap) device=tap,bridge=br0,flood=off ;;
+xdp) device=xdp=br0,flood=off ;;
 *) die '--device is tap or xdp' ;;
 esac
 ready=${ready:-$((clients + 8))}
@@ -46,11 +46,10 @@ done
 [ "$(id -u)" -eq 0 ] || die 'network namespaces are made by root'
 
 make_work # sets $work
-C=mfj$$.c H=mfj$$.h dispatcher='' watcher=''
+C=mfj$$.c H=mfj$$.h dispatcher=''
 cleanup() {
 	trap '' INT TERM
 	[ -z "$dispatcher" ] || kill "$dispatcher" 2>/dev/null || true
-	[ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true
 	stop_daemon
 	ip netns del $C 2>/dev/null || true
 	ip netns del $H 2>/dev/null || true
@@ -75,21 +74,6 @@ done
 ip netns exec $C sh -c 'echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range
 	echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
 
-# Ports of VMs, as they come: what is for all does not go there.
-no_floods() {
-	cd /sys/class/net/br0/brif
-	while :; do
-		for port in *; do
-			[ "$port" != h0 ] || continue
-			[ "$(cat "$port/broadcast_flood" 2>/dev/null || echo 0)" = 0 ] ||
-				for what in broadcast multicast unicast; do
-					echo 0 >"$port/${what}_flood" 2>/dev/null || true
-				done
-		done
-		sleep 0.3
-	done
-}
-
 # ---- the daemon ----
 
 api() { # METHOD PATH [BODY]
@@ -110,7 +94,6 @@ start_all() {
 	# One that does not count: what the first start does once is done.
 	api POST /v1/vms "{\"image\": \"$APPS/noop\", \"net\": [\"$device,ip=10.9.255.254/16\"]}" >"$work/first" ||
 		die "a VM: $(cat "$work/first")"
-	sleep 1 # the last ports' floods
 	mkfifo "$work/fifo"
 	ip netns exec $H "$BENCH/net_jit" dispatcher br0 10.9 "$socket" \
 		"{\"image\": \"$APPS/noop\", \"net\": [\"$device,ip=@/16\"]}" >"$work/fifo" 2>"$work/dispatcher" &
@@ -131,9 +114,6 @@ stop_all() {
 # start_daemon starts it where it is; this one is in the namespace.
 printf '#!/bin/sh\nexec ip netns exec %s %s "$@"\n' "$H" "$MAYFLY" >"$work/mayfly"
 chmod 755 "$work/mayfly"
-export -f no_floods
-ip netns exec $H bash -c no_floods &
-watcher=$!
 warn_if_busy
 if [ $json -eq 1 ]; then
 	echo '['

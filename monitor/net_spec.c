@@ -159,12 +159,20 @@ static int set_copy(struct net_spec *spec, const char *value, struct err *err)
 	return 0;
 }
 
+static const char *const off_on[] = {"off", "on"};
+
 static int set_offload(struct net_spec *spec, const char *value, struct err *err)
 {
-	static const char *const words[] = {"off", "on"};
-
-	spec->offload = word(words, 2, value);
+	spec->offload = word(off_on, 2, value);
 	return spec->offload < 0 ? net_spec_bad(err, "offload", value, "it may be on or off") : 0;
+}
+
+static int set_flood(struct net_spec *spec, const char *value, struct err *err)
+{
+	int on = word(off_on, 2, value);
+
+	spec->quiet = !on;
+	return on < 0 ? net_spec_bad(err, "flood", value, "it may be on or off") : 0;
 }
 
 static int set_share(struct net_spec *spec, const char *value, struct err *err)
@@ -216,13 +224,14 @@ static const struct key {
 	unsigned kinds;
 	bool repeats, alone;
 } keys[] = {
-	{"mac", set_mac, ANY, false, false},         {"ip", net_set_ip, ANY, true, false},
-	{"gw", net_set_gateway, ANY, true, false},   {"dns", net_set_dns, ANY, true, false},
-	{"domain", set_domain, ANY, false, false},   {"mtu", set_mtu, ANY, false, false},
-	{"name", set_name, ANY, false, false},       {"queue", set_queue, XDP, false, false},
-	{"mode", set_mode, XDP, false, false},       {"copy", set_copy, XDP, false, false},
-	{"share", set_share, XDP, false, true},      {"bridge", set_bridge, TAP, false, false},
-	{"offload", set_offload, TAP, false, false}, {"promisc", set_promisc, XDP, false, true},
+	{"mac", set_mac, ANY, false, false},           {"ip", net_set_ip, ANY, true, false},
+	{"gw", net_set_gateway, ANY, true, false},     {"dns", net_set_dns, ANY, true, false},
+	{"domain", set_domain, ANY, false, false},     {"mtu", set_mtu, ANY, false, false},
+	{"name", set_name, ANY, false, false},         {"queue", set_queue, XDP, false, false},
+	{"mode", set_mode, XDP, false, false},         {"copy", set_copy, XDP, false, false},
+	{"share", set_share, XDP, false, true},        {"bridge", set_bridge, TAP, false, false},
+	{"offload", set_offload, TAP, false, false},   {"promisc", set_promisc, XDP, false, true},
+	{"flood", set_flood, XDP | TAP, false, false},
 };
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -288,7 +297,10 @@ static int set_key(struct net_spec *spec, char *part, unsigned *had, struct err 
 		return unknown_key(spec->kind, part, err);
 	if (!(k->kinds & 1u << spec->kind))
 		return err_set(err, 0, "--net: '%s' is for %s, not for %s", k->name,
-			       k->kinds == XDP ? "xdp" : "tap", net_kind_name[spec->kind]);
+			       k->kinds == XDP   ? "xdp"
+			       : k->kinds == TAP ? "tap"
+						 : "xdp and tap",
+			       net_kind_name[spec->kind]);
 	if (!k->alone && (!value || !*value))
 		return err_set(err, 0, "--net: '%s' takes a value: %s=...", k->name, k->name);
 	if (!k->repeats && (*had & 1u << (k - keys)))
@@ -343,6 +355,14 @@ static int check(struct net_spec *spec, struct err *err)
 			       "--net: bridge=%s: a tap that is handed over open (tap=fd:%d) is "
 			       "attached by whoever opened it",
 			       spec->bridge, spec->fd);
+	if (spec->quiet && spec->kind == NET_TAP && !spec->bridge[0])
+		return err_set(err, 0,
+			       "--net: flood=off: it is for a VM at a bridge: bridge=IFACE");
+	if (spec->quiet && spec->config.flags & NOXS_NET_SLAAC)
+		return err_set(
+			err, 0,
+			"--net: flood=off: a router's advertisements (ip=auto) are multicast, "
+			"which this VM does not get; give ip=ADDRESS/PREFIX");
 	if (spec->kind == NET_USER && !spec->has_ip)
 		spec->config.flags |= NOXS_NET_DHCP | NOXS_NET_SLAAC;
 	return 0;

@@ -13,6 +13,7 @@
  *   mac=M ip=ADDRESS/PREFIX|dhcp|auto gw=ADDRESS dns=ADDRESS domain=NAME mtu=N name=IFNAME
  *   queue=N mode=auto|native|generic copy=auto|copy|zerocopy share promisc   (xdp)
  *   bridge=IFACE offload=on|off                                    (tap)
+ *   flood=on|off                                                   (at a bridge)
  *
  * ip, gw and dns may be given more than once, for IPv4 and IPv6. This file and net_spec.c are
  * libc-neutral: the monitor, the helper and the daemon share them.
@@ -50,6 +51,7 @@ struct net_spec {
 	bool share;
 	bool promisc; /* xdp: all frames of the queue, whatever their destination */
 	int offload;  /* tap: 1, 0; -1: as measured to be better */
+	bool quiet;   /* flood=off: the bridge brings it nothing that is for all */
 	bool has_mac; /* given, or made by net_spec_finish; else the interface's own (opened.mac) */
 	bool has_ip;  /* any of ip= was given; otherwise NET_USER: dhcp and slaac, else none */
 	struct noxs_net_config config; /* mac, mtu (0: the interface's), addresses, flags, name */

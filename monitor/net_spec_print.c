@@ -122,5 +122,7 @@ size_t net_spec_print(const struct net_spec *spec, char *buf, size_t size)
 		put(&out, ",bridge=%s", spec->bridge);
 	if (spec->offload >= 0)
 		put(&out, ",offload=%s", spec->offload ? "on" : "off");
+	if (spec->quiet)
+		put(&out, ",flood=off");
 	return out.n;
 }

@@ -11,7 +11,7 @@
  * network namespaces down in the background. */
 #define GONE_MS 2000
 
-static int port_flags(struct rtnl *nl, int port)
+static int port_flags(struct rtnl *nl, int port, bool quiet)
 {
 	char buf[RTNL_BYTES];
 	struct nlmsghdr *message = rtnl_link_message(buf, RTM_SETLINK, 0, port);
@@ -25,6 +25,10 @@ static int port_flags(struct rtnl *nl, int port)
 	/* Only from addresses that the table has for this port: the guard against forged ones. */
 	mnl_attr_put_u8(message, IFLA_BRPORT_LOCKED, 1);
 	mnl_attr_put_u8(message, IFLA_BRPORT_GUARD, 1); /* no spanning tree of the VM's */
+	if (quiet) {
+		mnl_attr_put_u8(message, IFLA_BRPORT_BCAST_FLOOD, 0);
+		mnl_attr_put_u8(message, IFLA_BRPORT_MCAST_FLOOD, 0);
+	}
 	mnl_attr_nest_end(message, nest);
 	return rtnl_talk(nl, message, NULL, NULL);
 }
@@ -80,10 +84,10 @@ static int table_get(struct rtnl *nl, int bridge, const uint8_t mac[6], struct e
 }
 
 int rtnl_bridge_port(struct rtnl *nl, const struct rtnl_link *bridge, int port,
-		     const uint8_t mac[6], struct err *err)
+		     const uint8_t mac[6], bool quiet, struct err *err)
 {
 	static const struct timespec pause = {.tv_nsec = 5000000};
-	int ret = port_flags(nl, port);
+	int ret = port_flags(nl, port, quiet);
 
 	if (ret)
 		return err_set(err, -ret, "cannot make a port of %s safe (Linux 5.18 or newer can)",

@@ -96,6 +96,8 @@ static int open_xdp(struct opening *o, struct err *err)
 	if ((bridge || spec->share) && spec->promisc)
 		return err_set(err, 0, "%s: promisc is for an interface of one's own, not %s", what,
 			       bridge ? "a bridge" : "share");
+	if (!bridge && spec->quiet)
+		return err_set(err, 0, "%s: flood=off is for a VM at a bridge", what);
 	program_quiet();
 	return bridge        ? open_bridged(o, err)
 	       : spec->share ? open_shared(o, err)

@@ -188,7 +188,7 @@ int open_bridged(struct opening *o, struct err *err)
 	if (ret)
 		return err_set(err, -ret, "cannot make %s a port of %s", o->answer.ifname,
 			       o->link.name);
-	ret = rtnl_bridge_port(&o->host, &o->link, far.index, o->mac, err);
+	ret = rtnl_bridge_port(&o->host, &o->link, far.index, o->mac, o->spec->quiet, err);
 	if (ret)
 		return ret;
 	ret = rtnl_checksum_now(&o->host, o->answer.ifname);

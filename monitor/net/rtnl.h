@@ -70,9 +70,10 @@ int rtnl_checksum_now(struct rtnl *nl, const char *name);
 
 /* Makes a port that belongs to a VM of this MAC safe for its neighbours: no flooding of others'
  * unicast into it, nothing learnt from it, and only frames from its MAC taken (Linux 5.18).
+ * quiet: nor does it get what is for all.
  * A message: the MAC is in use at another port, ... */
 int rtnl_bridge_port(struct rtnl *nl, const struct rtnl_link *bridge, int port,
-		     const uint8_t mac[6], struct err *err);
+		     const uint8_t mac[6], bool quiet, struct err *err);
 
 void rtnl_random(void *to, size_t bytes);
 /* Address of an interface that stands on the host's side: high, so that a bridge does not take

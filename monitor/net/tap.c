@@ -148,7 +148,9 @@ static int join_bridge(struct opening *o, const struct rtnl_link *bridge, bool e
 	if (ret)
 		return err_set(err, -ret, "cannot make %s a port of %s", o->link.name,
 			       bridge->name);
-	return exists ? 0 : rtnl_bridge_port(&o->host, bridge, o->link.index, o->mac, err);
+	return exists ? 0
+		      : rtnl_bridge_port(&o->host, bridge, o->link.index, o->mac, o->spec->quiet,
+					 err);
 }
 
 int open_tap(struct opening *o, struct err *err)
@@ -167,6 +169,11 @@ int open_tap(struct opening *o, struct err *err)
 	} else {
 		rtnl_random_name(name);
 	}
+	if (exists && o->spec->quiet)
+		return err_set(err, 0,
+			       "%s is there already: set it yourself (bridge link set dev %s "
+			       "bcast_flood off mcast_flood off), without flood=off",
+			       name, name);
 	fd = open_device(err);
 	if (fd < 0)
 		return fd;
