@@ -98,7 +98,7 @@ start_all() {
 	ip netns exec $H "$BENCH/net_jit" dispatcher br0 10.9 "$socket" \
 		"{\"image\": \"$APPS/noop\", \"net\": [\"$device,ip=@/16\"]}" >"$work/fifo" 2>"$work/dispatcher" &
 	dispatcher=$!
-	read -r _ <"$work/fifo"
+	read -r _ <"$work/fifo" || die "the dispatcher: $(cat "$work/dispatcher")"
 	rm "$work/fifo"
 }
 

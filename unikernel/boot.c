@@ -31,19 +31,9 @@ static void touch_network(void)
 	if (!uk_net_ndevs)
 		return;
 	read_pages(image, image + kernel->data_off);
-	write_pages(image + kernel->data_off, image + kernel->end_off);
-	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
-		char *window = (char *)NOXS_GVA_NET(uk_net_dev[i].id);
-
-		read_pages(window, window + NOXS_PAGE);
-		write_pages(window + NOXS_NET_OFF_FRONT, window + NOXS_NET_OFF_TABLES);
-		write_pages(window + NOXS_NET_OFF_FILL, window + NOXS_NET_OFF_FILL + 1);
-		write_pages(window + NOXS_NET_OFF_COMP, window + NOXS_NET_OFF_COMP + 1);
-		write_pages(window + NOXS_NET_OFF_RX, window + NOXS_NET_OFF_RX + 1);
-		write_pages(window + NOXS_NET_OFF_TX, window + NOXS_NET_OFF_TX + 1);
-		read_pages(window + NOXS_NET_OFF_BUFFERS,
-			   window + NOXS_NET_OFF_BUFFERS + NOXS_NET_FRAME_BYTES);
-	}
+	write_pages(image + kernel->data_off, uk_net_early);
+	write_pages((char *)uk_net_early_end, image + kernel->end_off);
+	uk_net_prepare();
 }
 
 /*

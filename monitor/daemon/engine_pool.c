@@ -363,9 +363,10 @@ static void sweep(void *arg)
 
 void pool_watch(struct engine *e)
 {
-	if (!e->pool_timer &&
-	    (pool_is_busy(&e->pool, loop_now_ns()) || !list_empty(&e->waiting_bound)))
-		e->pool_timer = loop_after(e->loop, POOL_TICK_NS, tick, e);
+	uint64_t now = loop_now_ns();
+
+	if (!e->pool_timer && (pool_is_busy(&e->pool, now) || !list_empty(&e->waiting_bound)))
+		e->pool_timer = loop_after(e->loop, pool_look_ns(&e->pool, now), tick, e);
 	if (!e->sweep_timer &&
 	    (!list_empty(&e->shells.preparing) || !list_empty(&e->shells.leaving)))
 		e->sweep_timer = loop_after(e->loop, SWEEP_NS, sweep, e);

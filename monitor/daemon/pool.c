@@ -233,3 +233,10 @@ bool pool_is_busy(const struct pool *p, uint64_t now_ns)
 	}
 	return false;
 }
+
+uint64_t pool_look_ns(const struct pool *p, uint64_t now_ns)
+{
+	uint64_t quiet_ns = p->taken_ns + POOL_QUIET_NS;
+
+	return now_ns < quiet_ns ? quiet_ns - now_ns : POOL_TICK_NS;
+}

@@ -84,5 +84,7 @@ int pool_excess(const struct pool *p);
 void pool_tick(struct pool *p, uint64_t now_ns);
 /* Whether anything changes with time alone. */
 bool pool_is_busy(const struct pool *p, uint64_t now_ns);
+/* After how long to look again, if it is: a tick, or sooner, when it will have been quiet. */
+uint64_t pool_look_ns(const struct pool *p, uint64_t now_ns);
 
 #endif

@@ -4,7 +4,8 @@
  * against one that writes nonsense into its rings: a buffer is used by one side at a time,
  * and nothing is looked at or written outside of the device's window.
  */
-/* sources: unikernel/net/driver.c unikernel/net/send.c tests/unit/uk_mock.c */
+/* sources: unikernel/net/driver.c unikernel/net/early.c unikernel/net/send.c tests/unit/uk_mock.c
+ */
 #include "../../unikernel/device.h"
 #include "../../unikernel/net/net.h"
 #include "uk_mock.h"

@@ -241,7 +241,9 @@ static void the_store_is_filled_when_it_is_quiet(void **state)
 	now += POOL_QUIET_NS - 1;
 	assert_int_equal(fill(&p), 0);
 	assert_true(pool_is_busy(&p, now));
+	assert_int_equal(pool_look_ns(&p, now), 1);
 	now++;
+	assert_int_equal(pool_look_ns(&p, now), POOL_TICK_NS);
 	assert_int_equal(fill(&p), 19);
 	/* What is lacking for such a burst to come again is made at once. */
 	for (int i = 0; i < 40; i++)

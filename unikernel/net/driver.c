@@ -11,8 +11,9 @@
 #include "../device.h"
 #include "driver.h"
 
-#define FILL_START 256u /* buffers in the fill ring at boot */
-#define RX_BATCH   32u  /* descriptors that are taken before the host is told */
+#define FILL_START    256u            /* buffers in the fill ring at boot */
+#define FIRST_BUFFERS (3 * NOXS_PAGE) /* of those for receiving, and for sending: touched early */
+#define RX_BATCH      32u             /* descriptors that are taken before the host is told */
 
 struct driver net_driver[NOXS_NET_MAX];
 struct net_dev uk_net_dev[NOXS_NET_MAX];
@@ -128,19 +129,40 @@ long net_driver_open(struct net_dev *dev)
 {
 	struct driver *d = driver_of(dev);
 
-	d->state = uk_alloc(d->buffers);
-	d->free = uk_alloc(d->buffers * sizeof(d->free[0]));
-	if (!d->state || !d->free) {
-		uk_free(d->state);
-		uk_free(d->free);
-		d->state = NULL;
+	d->state = net_alloc(d->buffers);
+	d->free = net_alloc(d->buffers * sizeof(d->free[0]));
+	if (!d->state || !d->free)
 		return -ENOMEM;
-	}
 	for (uint32_t i = 0; i < d->nfill; i++)
 		d->state[i] = FILL;
 	for (uint32_t i = d->buffers; i-- > d->nfill;)
 		d->free[d->nfree++] = (uint16_t)i;
 	return 0;
+}
+
+static void touch(const volatile char *at, size_t bytes, bool write)
+{
+	for (size_t off = 0; off < bytes; off += NOXS_PAGE) {
+		if (write)
+			__atomic_fetch_or((char *)at + off, 0, __ATOMIC_RELAXED);
+		else
+			(void)at[off];
+	}
+}
+
+void net_driver_touch(const struct net_dev *dev)
+{
+	static const uint32_t rings[] = {NOXS_NET_OFF_FRONT, NOXS_NET_OFF_FILL, NOXS_NET_OFF_COMP,
+					 NOXS_NET_OFF_RX, NOXS_NET_OFF_TX};
+	const struct driver *d = driver_of(dev);
+	const char *window = (const char *)NOXS_GVA_NET(dev->id);
+	uint64_t first_tx = (uint64_t)d->free[d->nfree - 1] << d->shift;
+
+	touch(window, NOXS_PAGE, false);
+	for (size_t i = 0; i < uk_countof(rings); i++)
+		touch(window + rings[i], 1, true);
+	touch((const char *)d->area, FIRST_BUFFERS, false);
+	touch((const char *)d->area + first_tx, FIRST_BUFFERS, true);
 }
 
 uint32_t net_driver_buffers(const struct net_dev *dev)

@@ -476,6 +476,7 @@ static void forget(struct net_iface *iface)
 	}
 	netif_set_down(netif);
 	etharp_cleanup_netif(netif);
+	net_neighbour_forget();
 	nd6_cleanup_netif(netif);
 	memset(learned_dns, 0, sizeof(learned_dns));
 	net_dhcp_domain[0] = 0;

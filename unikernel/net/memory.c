@@ -4,6 +4,7 @@
  * than uk_alloc's they are not zeroed: a segment's buffer is written anyway, and at once.
  */
 #include "lwip/opt.h"
+#include "net.h"
 
 #define SHIFT_MIN  6          /* with its head */
 #define SHIFT_MID  11         /* a full Ethernet frame: up to here pieces are cut from spans */
@@ -56,18 +57,30 @@ static struct piece *pages(size_t bytes)
 	return p;
 }
 
+static bool new_span(unsigned shift)
+{
+	size_t bytes = NOXS_PAGE;
+	char *at = net_early_take(bytes);
+
+	if (!at) {
+		bytes = SPAN * NOXS_PAGE;
+		at = (char *)pages(bytes);
+	}
+	if (!at)
+		return false;
+	span[shift].at = at;
+	span[shift].end = at + bytes;
+	return true;
+}
+
 static struct piece *cut(unsigned shift)
 {
 	struct piece *p;
 
 	if (shift > SHIFT_MID)
 		return pages(1ull << shift);
-	if (span[shift].at == span[shift].end) {
-		span[shift].at = (char *)pages(SPAN * NOXS_PAGE);
-		span[shift].end = span[shift].at ? span[shift].at + SPAN * NOXS_PAGE : NULL;
-		if (!span[shift].at)
-			return NULL;
-	}
+	if (span[shift].at == span[shift].end && !new_span(shift))
+		return NULL;
 	p = (struct piece *)span[shift].at;
 	span[shift].at += 1u << shift;
 	return p;
@@ -106,6 +119,12 @@ void *net_malloc(size_t bytes)
 	p->bytes = 1u << shift;
 	used_bytes += p->bytes;
 	return p + 1;
+}
+
+void net_memory_prepare(void)
+{
+	for (unsigned shift = SHIFT_MIN; shift <= SHIFT_MID; shift++)
+		net_free(net_malloc((1u << shift) - sizeof(struct piece)));
 }
 
 void *net_calloc(size_t n, size_t bytes)

@@ -72,7 +72,18 @@ void net_waiting(void);
 bool net_spins(void);
 bool net_news(void);
 
+/* ---- early.c ---- */
+/* Zeroed, never freed; NULL: there is no more of it. */
+void *net_early_take(size_t bytes);
+void *net_alloc(size_t bytes); /* from there, else uk_alloc's: for what is never freed */
+/* It is not touched before it is taken. */
+extern char uk_net_early[];
+extern const char *const uk_net_early_end;
+
 /* ---- stack.c: lwIP, its interfaces, their configuration, timers ---- */
+/* In a shell, before there is a program: takes, and touches, the memory that net_stack_start
+ * needs. Nothing that is random or depends on the clock. */
+void uk_net_prepare(void);
 /* lwIP is up: at the first socket, or at once where there is a net device. 0 or -ENOMEM. */
 long net_stack_start(void);
 /* Takes received frames, runs timers that are due, looks at noxs_net_config. True: something

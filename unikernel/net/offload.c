@@ -117,7 +117,7 @@ static err_t output4(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
 	err_t err;
 
 	if (p->tot_len <= iface->mtu || IPH_PROTO(ip) == IP_PROTO_TCP)
-		return etharp_output(netif, p, to);
+		return net_neighbour_output(netif, p, to);
 	netif->mtu = iface->mtu;
 	err = ip4_frag(p, netif, to);
 	netif->mtu = UINT16_MAX;

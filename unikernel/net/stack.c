@@ -47,6 +47,16 @@ static err_t send_pieces(struct net_dev *dev, const struct noxs_net_vnet *vnet,
 	return net_send(dev, vnet, piece, n) ? ERR_MEM : ERR_OK;
 }
 
+/* A question: not an announcement of ours, which asks for our own address (RFC 5227, 3). */
+static bool is_arp_request(const struct pbuf *p)
+{
+	const uint8_t *frame = p->payload;
+	static const uint8_t request[] = {0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1};
+
+	return p->len >= 42 && !memcmp(frame + 12, request, sizeof(request)) &&
+	       memcmp(frame + 28, frame + 38, 4) != 0;
+}
+
 static err_t link_output(struct netif *netif, struct pbuf *p)
 {
 	struct net_iface *iface = (struct net_iface *)netif;
@@ -65,7 +75,8 @@ static err_t link_output(struct netif *netif, struct pbuf *p)
 		err = send_pieces(iface->dev, vnet, whole);
 		pbuf_free(whole);
 	}
-	net_traffic = true;
+	if (is_arp_request(p))
+		net_arp_asks();
 	return err;
 }
 
@@ -183,6 +194,16 @@ void net_stack_input(struct net_iface *iface, struct pbuf *p, bool good)
 	netif->chksum_flags |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
 }
 
+/* It may be a multicast listener query: one has a hop-by-hop header (RFC 2710, 3). */
+static bool may_be_query(const struct net_frame *f)
+{
+	const uint8_t *frame = f->piece[0].data;
+
+	return (frame[0] & 1) && frame[12] == 0x86 && frame[13] == 0xdd &&
+	       f->piece[0].bytes >= ETH_BYTES + IP6_HLEN &&
+	       frame[ETH_BYTES + 6] == IP6_NEXTH_HOPBYHOP;
+}
+
 static void input(struct net_iface *iface, const struct net_frame *f)
 {
 	struct netif *netif = &iface->netif;
@@ -195,6 +216,9 @@ static void input(struct net_iface *iface, const struct net_frame *f)
 		frame_free(iface->dev, f);
 		return;
 	}
+	net_neighbour_heard(iface, f);
+	if (may_be_query(f))
+		net_groups_asked();
 	/* 1: from this host, never was on a wire; 2: was looked at on the way (VIRTIO 5.1.6.4). */
 	good = f->vnet ? f->vnet->flags & 3 : net_checksum_partial(f);
 	p = frame_pbuf(iface, f);
@@ -209,7 +233,7 @@ static void input(struct net_iface *iface, const struct net_frame *f)
 
 static err_t iface_init(struct netif *netif)
 {
-	netif->output = etharp_output;
+	netif->output = net_neighbour_output;
 	netif->output_ip6 = ethip6_output;
 	netif->linkoutput = link_output;
 	netif->hwaddr_len = 6;
@@ -220,22 +244,38 @@ static err_t iface_init(struct netif *netif)
 	return ERR_OK;
 }
 
-static struct net_iface *iface_new(struct net_dev *dev)
+static struct net_iface *prepared[NOXS_NET_MAX];
+
+/* Its memory. What there is too little for is not given back: it is for the VM's whole life, and
+ * the VM has hardly begun. */
+static struct net_iface *iface_prepare(struct net_dev *dev)
 {
-	struct net_iface *iface = uk_alloc(sizeof(*iface));
-	size_t held_bytes = net_driver_buffers(dev) * sizeof(*iface->held);
+	struct net_iface *iface = net_alloc(sizeof(*iface));
 
 	if (!iface)
 		return NULL;
-	iface->held = uk_pages((held_bytes + NOXS_PAGE - 1) / NOXS_PAGE);
+	iface->held = net_alloc(net_driver_buffers(dev) * sizeof(*iface->held));
 	iface->dev = dev;
-	if (!iface->held || net_driver_open(dev) ||
-	    !netif_add(&iface->netif, NULL, NULL, NULL, iface, iface_init, netif_input)) {
-		if (iface->held)
-			uk_pages_free(iface->held, (held_bytes + NOXS_PAGE - 1) / NOXS_PAGE);
-		uk_free(iface);
-		return NULL;
+	return iface->held && !net_driver_open(dev) ? iface : NULL;
+}
+
+void uk_net_prepare(void)
+{
+	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
+		prepared[i] = iface_prepare(&uk_net_dev[i]);
+		if (prepared[i])
+			net_driver_touch(&uk_net_dev[i]);
 	}
+	net_memory_prepare();
+}
+
+static struct net_iface *iface_new(uint32_t row)
+{
+	struct net_dev *dev = &uk_net_dev[row];
+	struct net_iface *iface = prepared[row] ? prepared[row] : iface_prepare(dev);
+
+	if (!iface || !netif_add(&iface->netif, NULL, NULL, NULL, iface, iface_init, netif_input))
+		return NULL;
 	/* Its index is the device's id + 2, whatever order they come in. */
 	iface->netif.num = (u8_t)(dev->id + 1);
 	net_offload_start(iface);
@@ -252,7 +292,7 @@ long net_stack_start(void)
 	NETIF_SET_CHECKSUM_CTRL(netif_list, 0);
 	uk_net_live = true;
 	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
-		net_ifaces[i] = iface_new(&uk_net_dev[i]);
+		net_ifaces[i] = iface_new(i);
 		if (net_ifaces[i])
 			net_iface_start(net_ifaces[i]);
 	}
@@ -300,6 +340,7 @@ bool uk_net_service(void)
 	if (!uk_net_live)
 		return false;
 	now = uk_monotonic_ns();
+	net_timers_age(now);
 	/* A program that calls often need not be preempted. */
 	if (uk_net_ndevs && now >= fresh_until_ns) {
 		fresh_until_ns = now + TICK_NS / 2;
@@ -320,7 +361,6 @@ bool uk_net_service(void)
 			netif->chksum_flags = flags;
 			done = true;
 		}
-	net_traffic |= done;
 	if (now >= next_look_ns) {
 		done |= net_timers_run(now);
 		/* What makes a timer necessary happens without notice. */

@@ -8,6 +8,8 @@
  *   recovery.c   TCP's losses, better than lwIP has it
  *   demux.c      which connection a segment is for
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
+ *   neighbour.c  who has sent us a packet
+ *   early.c      memory for all that, before there is a program
  *   timers.c     lwIP's timers, as far as there is something that they are for
  */
 #ifndef UK_NET_STACK_H
@@ -44,6 +46,8 @@ extern struct net_iface *net_ifaces[NOXS_NET_MAX]; /* by row of uk_net_dev; NULL
 /* ---- driver.c ---- */
 /* The stack starts to use dev. 0 or -ENOMEM. */
 long net_driver_open(struct net_dev *dev);
+/* Its window is used, as far as the first frames will. After net_driver_open. */
+void net_driver_touch(const struct net_dev *dev);
 uint32_t net_driver_buffers(const struct net_dev *dev); /* how many; numbers are from 0 */
 /* After a new generation: rings that the host made anew are fed. False: they make no sense. */
 bool net_driver_renew(struct net_dev *dev);
@@ -69,6 +73,16 @@ void net_recovery_fast(void);
 /* ---- demux.c ---- */
 void net_demux_restore(void); /* lwIP has looked at the packet */
 
+/* ---- neighbour.c ---- */
+/* A frame that is for our MAC alone has come. */
+void net_neighbour_heard(struct net_iface *iface, const struct net_frame *f);
+/* etharp_output, but for who was just heard. */
+err_t net_neighbour_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to);
+void net_neighbour_forget(void); /* it is another network */
+
+/* ---- memory.c ---- */
+void net_memory_prepare(void); /* the first page of each size is used */
+
 /* ---- interface.c ---- */
 struct net_iface *net_iface_of(const struct netif *netif); /* NULL: the loopback */
 /* The interface as noxs_net_config has it. Called again when that has changed. */
@@ -84,8 +98,10 @@ bool net_timers_run(uint64_t now_ns);
 uint64_t net_timers_next(uint64_t now_ns);
 /* Throws away the oldest of the connections in TIME_WAIT, where there are very many. */
 void net_timewait_trim(void);
-/* A frame came or went: neighbours and reassembly are aged for a while. */
-extern bool net_traffic;
+/* The VM is awake: what only grows older does, before it is used. */
+void net_timers_age(uint64_t now_ns);
+void net_arp_asks(void);     /* a request was sent: it may have to be repeated */
+void net_groups_asked(void); /* a querier wants to hear which groups we are in */
 
 /* ---- partial.c ---- */
 /* Is a TCP or UDP checksum left to be filled in by whoever sends it? Then this host sent it. */

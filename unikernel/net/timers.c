@@ -2,7 +2,8 @@
 /*
  * timers.c: lwIP's timers (LWIP_TIMERS_CUSTOM). lwIP would run all of its own all the time,
  * ten times a second and more; here a timer runs while there is something that it is for, so
- * that a VM whose connections are idle sleeps on.
+ * that a VM whose connections are idle sleeps on. What only grows older while it sleeps (entries of
+ * neighbours, lifetimes) does so when it wakes, before anything else is looked at.
  */
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
@@ -11,6 +12,7 @@
 #include "lwip/ip6_frag.h"
 #include "lwip/mld6.h"
 #include "lwip/nd6.h"
+#include "lwip/priv/nd6_priv.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/dhcp.h"
 #include "lwip/timeouts.h"
@@ -22,14 +24,14 @@
 #define NEVER        UINT64_MAX
 #define EARLY_MS     20u
 #define RECOVERY_MS  10u
-#define IDLE_POLL_MS 10000u    /* with nothing under way, tcp_poll is for what hardly happens */
-#define AGING_MS     310000ull /* ARP_MAXAGE is 300 s: after that nothing is left to age */
+#define IDLE_POLL_MS 10000u /* with nothing under way, tcp_poll is for what hardly happens */
+#define ARP_ASKS_MS  6000u  /* etharp.c repeats a request each second, ARP_MAXPENDING times */
+#define ARP_LIVES_S  301u   /* ARP_MAXAGE: after that nothing is left to age */
+#define AGES_MAX_S   3600u  /* of IPv6; nobody needs more after a longer sleep */
+#define GROUPS_MAX   256u   /* ticks: the longest that a querier may ask for (RFC 2236, 2.2) */
 /* TIME_WAIT protects against segments of the old connection, and costs every new one a look at
  * all that there are, 50 ns each. Linux bounds them, too (tcp_max_tw_buckets). */
 #define TIME_WAITS 128u
-
-bool net_traffic;
-static uint64_t traffic_ns; /* the last */
 
 u32_t sys_now(void)
 {
@@ -132,31 +134,64 @@ static void tcp_run(uint64_t passed_ms)
 
 /* ---- the others ---- */
 
-static uint64_t aging_in(uint64_t interval_ms)
+static uint64_t arp_asks_until_ns;
+
+void net_arp_asks(void)
 {
-	return uk_net_ndevs && uk_monotonic_ns() - traffic_ns < AGING_MS * MS ? interval_ms : NEVER;
+	arp_asks_until_ns = uk_monotonic_ns() + ARP_ASKS_MS * MS;
 }
 
+/* Is an interface looking for a router, or for another that has its address? */
+static bool netif_asks(const struct netif *netif)
+{
+	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+		if (ip6_addr_istentative(netif_ip6_addr_state(netif, i)))
+			return true;
+	return netif->rs_count;
+}
+
+/* Something is asked again, or given up, when time has passed; all else may wait. */
 static uint64_t neighbours_in(void)
 {
-	return aging_in(ARP_TMR_INTERVAL);
+	bool asks = uk_monotonic_ns() < arp_asks_until_ns;
+
+	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++)
+		asks |= neighbor_cache[i].state == ND6_INCOMPLETE ||
+			neighbor_cache[i].state == ND6_DELAY ||
+			neighbor_cache[i].state == ND6_PROBE;
+	for (uint32_t i = 0; i < uk_net_ndevs; i++)
+		asks |= net_ifaces[i] && netif_asks(&net_ifaces[i]->netif);
+	return asks ? ARP_TMR_INTERVAL : NEVER;
 }
 
 static void neighbours_run(uint64_t passed_ms)
 {
-	/* Lifetimes that went by in a long sleep; nobody needs more than an hour's precision. */
-	uint64_t ticks = uk_min(passed_ms / ND6_TMR_INTERVAL, 3600ull);
+	uint64_t seconds = passed_ms / ND6_TMR_INTERVAL;
 
-	etharp_tmr();
-	ip_reass_tmr();
-	ip6_reass_tmr();
-	do
+	for (uint64_t i = 0; i < uk_min(seconds, (uint64_t)ARP_LIVES_S) || !i; i++) {
+		etharp_tmr();
+		ip_reass_tmr();
+		ip6_reass_tmr();
+	}
+	for (uint64_t i = 0; i < uk_min(seconds, (uint64_t)AGES_MAX_S) || !i; i++)
 		nd6_tmr();
-	while (ticks-- > 1);
 }
 
+static bool groups_asked;
+
+void net_groups_asked(void)
+{
+	groups_asked = true;
+}
+
+/*
+ * Reports that a querier waits for. The second one of who has joined a group, in case that the
+ * first was lost (RFC 2710, 4), is worth no waking up: it goes when the VM is awake.
+ */
 static uint64_t groups_in(void)
 {
+	uint64_t ticks = NEVER;
+
 	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
 		const struct netif *n = net_ifaces[i] ? &net_ifaces[i]->netif : NULL;
 
@@ -164,19 +199,23 @@ static uint64_t groups_in(void)
 			continue;
 		for (const struct igmp_group *g = netif_igmp_data(n); g; g = g->next)
 			if (g->timer)
-				return IGMP_TMR_INTERVAL;
-		for (const struct mld_group *g = netif_mld6_data(n); g; g = g->next)
+				ticks = uk_min(ticks, (uint64_t)g->timer);
+		for (const struct mld_group *g = netif_mld6_data(n); groups_asked && g; g = g->next)
 			if (g->timer)
-				return MLD6_TMR_INTERVAL;
+				ticks = uk_min(ticks, (uint64_t)g->timer);
 	}
-	return NEVER;
+	groups_asked &= ticks != NEVER;
+	return ticks == NEVER ? NEVER : ticks * MLD6_TMR_INTERVAL;
 }
 
 static void groups_run(uint64_t passed_ms)
 {
-	(void)passed_ms;
-	igmp_tmr();
-	mld6_tmr();
+	uint64_t ticks = uk_min(passed_ms / MLD6_TMR_INTERVAL, (uint64_t)GROUPS_MAX);
+
+	do {
+		igmp_tmr();
+		mld6_tmr();
+	} while (ticks-- > 1);
 }
 
 static uint64_t dhcp_in(bool fine)
@@ -243,41 +282,64 @@ static struct timer {
 	uint64_t (*in_ms)(void); /* when it has to run; NEVER: there is nothing for it */
 	void (*run)(uint64_t passed_ms);
 	uint32_t shortest_ms; /* that in_ms says */
+	bool ages;            /* runs, too, when so much has passed and the VM is awake */
 	uint64_t last_ns, due_ns;
 } timers[] = {
-	{tcp_in, tcp_run, TCP_TMR_INTERVAL, 0, NEVER},
-	{neighbours_in, neighbours_run, ARP_TMR_INTERVAL, 0, NEVER},
-	{groups_in, groups_run, IGMP_TMR_INTERVAL, 0, NEVER},
-	{dhcp_fine_in, dhcp_fine_run, DHCP_FINE_TIMER_MSECS, 0, NEVER},
-	{dhcp_coarse_in, dhcp_coarse_run, DHCP_COARSE_TIMER_MSECS, 0, NEVER},
-	{early_in, early_run, EARLY_MS, 0, NEVER},
-	{recovery_in, recovery_run, RECOVERY_MS, 0, NEVER},
+	{tcp_in, tcp_run, TCP_TMR_INTERVAL, false, 0, NEVER},
+	{neighbours_in, neighbours_run, ARP_TMR_INTERVAL, true, 0, NEVER},
+	{groups_in, groups_run, MLD6_TMR_INTERVAL, true, 0, NEVER},
+	{dhcp_fine_in, dhcp_fine_run, DHCP_FINE_TIMER_MSECS, false, 0, NEVER},
+	{dhcp_coarse_in, dhcp_coarse_run, DHCP_COARSE_TIMER_MSECS, false, 0, NEVER},
+	{early_in, early_run, EARLY_MS, false, 0, NEVER},
+	{recovery_in, recovery_run, RECOVERY_MS, false, 0, NEVER},
 };
+_Static_assert(IGMP_TMR_INTERVAL == MLD6_TMR_INTERVAL && ARP_TMR_INTERVAL == ND6_TMR_INTERVAL &&
+		       IP_TMR_INTERVAL == ARP_TMR_INTERVAL,
+	       "what runs together has the same tick");
+
+static void run(struct timer *t, uint64_t now_ns)
+{
+	t->due_ns = NEVER;
+	t->run(t->last_ns ? (now_ns - t->last_ns) / MS : 0);
+	t->last_ns = now_ns;
+}
 
 bool net_timers_run(uint64_t now_ns)
 {
 	bool ran = false;
 
 	for (uint32_t i = 0; i < uk_countof(timers); i++) {
-		struct timer *t = &timers[i];
-
-		if (now_ns < t->due_ns)
+		if (now_ns < timers[i].due_ns)
 			continue;
-		t->due_ns = NEVER;
-		t->run(t->last_ns ? (now_ns - t->last_ns) / MS : 0);
-		t->last_ns = now_ns;
+		run(&timers[i], now_ns);
 		ran = true;
 	}
 	return ran;
+}
+
+void net_timers_age(uint64_t now_ns)
+{
+	static uint64_t next_ns;
+
+	if (now_ns < next_ns)
+		return;
+	next_ns = now_ns + MLD6_TMR_INTERVAL * MS;
+	for (uint32_t i = 0; i < uk_countof(timers); i++) {
+		struct timer *t = &timers[i];
+
+		if (!t->ages)
+			continue;
+		if (!t->last_ns)
+			t->last_ns = now_ns;
+		else if (now_ns - t->last_ns >= t->shortest_ms * MS)
+			run(t, now_ns);
+	}
 }
 
 uint64_t net_timers_next(uint64_t now_ns)
 {
 	uint64_t next = NEVER;
 
-	if (net_traffic)
-		traffic_ns = now_ns;
-	net_traffic = false;
 	for (uint32_t i = 0; i < uk_countof(timers); i++) {
 		struct timer *t = &timers[i];
 
