@@ -210,6 +210,14 @@ measure_echo() { # N SUBJECT
 	stop_server
 }
 
+# put_exits SUBJECT MEASURE: of the server that was just stopped: exits by frames, in and out.
+put_exits() {
+	case $1 in xdp | tap) ;; *) return ;; esac
+	put "$1" "$2" "$(awk '/^mayfly: exits: / { e = $3 }
+		/^mayfly: net / { for (i = 3; i < NF; i++) if ($i == "in" || $i == "out") n += $(i + 1) }
+		END { print n ? e / n : "" }' "$work/log")"
+}
+
 measure_exits() { # N SUBJECT: exits to user space for a packet, of a run that only has the load
 	case $2 in xdp | tap) ;; *) return ;; esac
 	serve "$1" "$2" 7 "$APPS/echo" 7
@@ -230,6 +238,7 @@ measure_http() { # N SUBJECT
 		! grep -qE 'Socket errors|Non-2xx' "$work/out" || say "$2, $c connections: $(grep -E 'Socket errors|Non-2xx' "$work/out")"
 	done
 	stop_server
+	put_exits "$2" http-exits-per-packet
 }
 
 measure_tcp() { # N SUBJECT SUFFIX
@@ -243,6 +252,7 @@ measure_tcp() { # N SUBJECT SUFFIX
 		put "$2" "tcp-$way$3-mbit" "$(jq '(.end.sum_received.bits_per_second // 0) / 1e6' "$work/out")"
 	done
 	stop_server
+	put_exits "$2" "tcp$3-exits-per-packet"
 }
 
 # ---- all of it ----
@@ -291,7 +301,7 @@ report() {
 		nm = split("ping-p50-us ping-p99-us udp-p50-us<=2 udp-p99-us udp-lost crr-per-s http-1-per-s>=0.5 " \
 			"http-10-per-s>=0.5 http-100-per-s>=0.5 http-100-cpu-us tcp-in-mbit>=0.5 tcp-out-mbit>=0.5 " \
 			"tcp-in-offloads-mbit tcp-out-offloads-mbit pps-per-s pps-lost-percent cpu-all-us " \
-			"cpu-own-us exits-per-packet", row, " ")
+			"cpu-own-us exits-per-packet http-exits-per-packet tcp-exits-per-packet", row, " ")
 		if (json)
 			printf "{"
 		else
@@ -313,7 +323,7 @@ report() {
 				v = median(subject[k], m)
 				line = line " | " show(v) " | " (base != "" && base > 0 && v != "" ? sprintf("%.2f", v / base) : "-")
 			}
-			print line " | " (m == "exits-per-packet" ? "< 0.1" : bar) " |"
+			print line " | " (m ~ /exits-per-packet$/ ? "< 0.1" : bar) " |"
 		}
 		if (json)
 			print "\n}"

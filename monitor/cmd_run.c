@@ -31,7 +31,7 @@ static const char help[] =
 	"  -w, --workdir DIR    start in DIR (in the VM; made if it is not there)\n"
 	"      --name NAME      the VM's host name\n"
 	"      --net KIND[=NAME][,KEY=VALUE...]\n"
-	"                       a net device, up to four: user, tap, tap=IFACE, xdp=IFACE;\n"
+	"                       a net device, up to four: user, IFACE, xdp=IFACE, tap, tap=IFACE;\n"
 	"                       keys: ip, gw, dns, mac, ...: see mayfly-run(1)\n"
 	"  -p, --publish [ADDRESS:]PORT:PORT[/udp]\n"
 	"                       pass a port of the host on to the program's (with --net user)\n"

@@ -9,7 +9,7 @@
 
 #include "net_spec_own.h"
 
-#define KINDS "xdp=IFACE, tap, tap=IFACE, tap=fd:N or user"
+#define KINDS "IFACE, xdp=IFACE, tap, tap=IFACE, tap=fd:N or user"
 
 enum { XDP = 1 << NET_XDP, TAP = 1 << NET_TAP, USER = 1 << NET_USER, ANY = XDP | TAP | USER };
 
@@ -309,7 +309,7 @@ static int set_key(struct net_spec *spec, char *part, unsigned *had, struct err 
 	return k->set(spec, value ? value : "", err);
 }
 
-/* KIND[=NAME] */
+/* KIND[=NAME], or the name of an interface alone: the kind that was measured to be better. */
 static int set_kind(struct net_spec *spec, char *part, struct err *err)
 {
 	char *name = strchr(part, '='), shown[64];
@@ -319,6 +319,10 @@ static int set_kind(struct net_spec *spec, char *part, struct err *err)
 	if (name)
 		*name++ = 0;
 	kind = word(net_kind_name, 4, part);
+	if (kind < 0 && !name && !net_ifname_check(part)) {
+		kind = NET_XDP;
+		name = part;
+	}
 	if (kind <= 0)
 		return err_set(err, 0, "--net: there is no kind '%s': it may be " KINDS,
 			       net_quote(shown, sizeof(shown), part));

@@ -4,6 +4,7 @@
  *
  *   --net KIND[=NAME][,KEY=VALUE...]
  *
+ *   IFACE        xdp=IFACE: of the two the better, as measured (bench/README.md)
  *   xdp=IFACE    AF_XDP. IFACE is a bridge: a veth pair is made for the VM and one end of it
  *                becomes the bridge's port. Anything else: a socket on its queue, or with
  *                "share" one of several VMs on it, told apart by their MAC

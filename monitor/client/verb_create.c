@@ -16,7 +16,7 @@
 	"      --name NAME      a name for the VM, also its host name\n"                      \
 	"  -l, --label KEY=VAL  a label; `mayfly ps --filter label=KEY=VAL` finds it\n"       \
 	"      --net KIND[=NAME][,KEY=VALUE...]\n"                                            \
-	"                       a net device, up to four: user, tap, tap=IFACE, xdp=IFACE;\n" \
+	"                       a net device, up to four: user, IFACE, xdp=IFACE, tap, tap=IFACE;\n" \
 	"                       keys: ip, gw, dns, mac, ...: see mayfly-run(1)\n"             \
 	"  -p, --publish [ADDRESS:]PORT:PORT[/udp]\n"                                         \
 	"                       pass a port of the host on (with --net user)\n"               \

@@ -239,10 +239,8 @@ static void say_next(const struct create *c)
 	vm.address[vm.family == AF_INET ? 3 : 15]++;
 	host_address_text(&vm, vm.prefix, next);
 	host_address_text(&c->address[0], -1, host);
-	printf(" there. Next:\n  mayfly run --net xdp=%s%s,ip=%s,gw=%s IMAGE\n", c->name,
+	printf(" there. Next:\n  mayfly run --net %s%s,ip=%s,gw=%s IMAGE\n", c->name,
 	       c->veth ? HOST_PEER : "", next, host);
-	if (!c->veth)
-		printf("  mayfly run --net tap,bridge=%s,ip=%s,gw=%s IMAGE\n", c->name, next, host);
 	printf("Remove it: mayfly net rm %s\n", c->name);
 }
 

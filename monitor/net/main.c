@@ -14,8 +14,8 @@
 
 static const char help[] =
 	"Usage: mayfly net VERB [OPTION]... [NAME]\n"
-	"Makes a network for VMs on this host, for `mayfly run --net xdp=NAME` and\n"
-	"`--net tap,bridge=NAME`. Needs CAP_NET_ADMIN.\n"
+	"Makes a network for VMs on this host, for `mayfly run --net NAME`.\n"
+	"Needs CAP_NET_ADMIN.\n"
 	"\n"
 	"  create NAME   make a bridge, or a veth pair\n"
 	"  rm NAME...    remove what create has made\n"

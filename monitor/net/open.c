@@ -76,8 +76,8 @@ static int open_xdp(struct opening *o, struct err *err)
 	ret = rtnl_link_get(&o->host, spec->ifname, &o->link);
 	if (ret)
 		return err_set(err, ret == -ENODEV ? 0 : -ret,
-			       "there is no interface %s: see `ip link`, or make one: mayfly net "
-			       "create %s",
+			       "there is no interface %s (nor a kind of network of that "
+			       "name): see `ip link`, or make one: mayfly net create %s",
 			       spec->ifname, spec->ifname);
 	bridge = !strcmp(o->link.kind, "bridge");
 	snprintf(what, sizeof(what), "--net xdp=%s", spec->ifname);

@@ -235,7 +235,7 @@ vm() {
 
 @test "the daemon: what makes no sense is 400, what cannot be opened 409, each with the message" {
 	daemon_start "$T" --shells 1
-	asked 400 POST /v1/vms "{\"image\":\"$HELLO\",\"net\":[\"tup\"]}"
+	asked 400 POST /v1/vms "{\"image\":\"$HELLO\",\"net\":[\"tup=a\"]}"
 	has '.error.message | contains("no kind \u0027tup\u0027")'
 	asked 400 POST /v1/vms "{\"image\":\"$HELLO\",\"net\":[\"tap=fd:3\"]}"
 	asked 400 POST /v1/vms "{\"image\":\"$HELLO\",\"net\":[\"tap\"],\"publish\":[\"80:80\"]}"

@@ -259,7 +259,7 @@ static void net_that_makes_no_sense(void **state)
 	static const struct {
 		const char *net[5], *publish, *words;
 	} bad[] = {
-		{{"tup"}, NULL, "there is no kind 'tup'"},
+		{{"tup=a"}, NULL, "there is no kind 'tup'"},
 		{{"tap=fd:4"}, NULL, "name the tap"},
 		{{"tap", "tap", "tap", "tap", "tap"}, NULL, "at most 4"},
 		{{"tap,name=a", "tap,name=a"}, NULL, "two devices are called a"},

@@ -47,6 +47,10 @@ static void kinds(void **state)
 	assert_false(s.has_mac);
 	assert_false(s.has_ip);
 	assert_int_equal(s.config.flags, NOXS_NET_LINK_UP);
+	s = parse("br0,mtu=1400");
+	assert_int_equal(s.kind, NET_XDP);
+	assert_string_equal(s.ifname, "br0");
+	assert_int_equal(s.config.mtu, 1400);
 	assert_int_equal(parse("tap").kind, NET_TAP);
 	assert_string_equal(parse("tap").ifname, "");
 	assert_string_equal(parse("tap=tap0").ifname, "tap0");
@@ -56,7 +60,8 @@ static void kinds(void **state)
 	assert_false(s.has_ip);
 	assert_int_equal(s.config.flags, NOXS_NET_LINK_UP | NOXS_NET_DHCP | NOXS_NET_SLAAC);
 	refuse("", "no kind ''");
-	refuse("veth0", "no kind 'veth0': it may be xdp=IFACE, tap");
+	refuse("a b", "no kind 'a b': it may be IFACE, xdp=IFACE, tap");
+	refuse("veth=0", "no kind 'veth'");
 	refuse("bridge=br0", "no kind 'bridge'");
 	refuse("xdp", "xdp=IFACE");
 	refuse("xdp=", "1 to 15 characters");
