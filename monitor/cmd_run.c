@@ -237,10 +237,6 @@ static int parse(struct settings *s, int argc, char **argv, struct err *err)
 		ret = err_set(err, 0, "run needs an image; try 'mayfly run --help'");
 	if (!ret)
 		ret = run_net_finish(err);
-	if (!ret && s->pool && run_net_count())
-		ret = err_set(err, 0,
-			      "--net and -p are for a VM of one's own, or of the daemon's (-d): "
-			      "leave out --pool");
 	if (!ret && s->pool && (s->core || s->stats || s->no_jail))
 		ret = err_set(err, 0,
 			      "--core, --stats and --no-jail are for a VM of one's own: leave out "
@@ -285,6 +281,8 @@ static bool in_pool(const struct settings *s, int *status)
 		.envp = s->guest.envp,
 		.cwd = s->guest.cwd,
 		.hostname = s->guest.hostname,
+		.net = run_net_texts(),
+		.ports = run_net_ports(),
 		.memory_bytes = s->guest.memory_bytes,
 		.timeout_ns = s->timeout_ns,
 		.strace = s->guest.strace,

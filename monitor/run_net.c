@@ -19,6 +19,8 @@ static struct run_net {
 	struct net_spec spec[NOXS_NET_MAX];
 	struct net_spec ports; /* only those, until it is known whose they are */
 	struct net_link link[NOXS_NET_MAX];
+	const char *text[NOXS_NET_MAX + 1], *port_text[NET_MAX_PORTS + 1];
+	unsigned nports;
 } net;
 
 int run_net_add(const char *text, struct err *err)
@@ -30,13 +32,27 @@ int run_net_add(const char *text, struct err *err)
 			       NOXS_NET_MAX);
 	ret = net_spec_parse(&net.spec[net.n], text, err);
 	if (!ret)
-		net.n++;
+		net.text[net.n++] = text;
 	return ret;
 }
 
 int run_net_publish(const char *text, struct err *err)
 {
-	return net_port_parse(&net.ports, text, err);
+	int ret = net_port_parse(&net.ports, text, err);
+
+	if (!ret)
+		net.port_text[net.nports++] = text;
+	return ret;
+}
+
+const char *const *run_net_texts(void)
+{
+	return net.text;
+}
+
+const char *const *run_net_ports(void)
+{
+	return net.port_text;
 }
 
 int run_net_finish(struct err *err)
@@ -50,11 +66,6 @@ int run_net_finish(struct err *err)
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return err_set(err, errno, "cannot make a MAC address");
 	return net_spec_finish(net.spec, net.n, random, err);
-}
-
-unsigned run_net_count(void)
-{
-	return net.n;
 }
 
 int run_net_open(struct err *err)

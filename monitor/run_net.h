@@ -16,7 +16,9 @@ int run_net_add(const char *text, struct err *err);
 int run_net_publish(const char *text, struct err *err);
 /* All options are there: what goes together, names, MACs. */
 int run_net_finish(struct err *err);
-unsigned run_net_count(void);
+/* All --net, all -p, as they were given; NULL-terminated. */
+const char *const *run_net_texts(void);
+const char *const *run_net_ports(void);
 /* Opens all of them, before the jail. */
 int run_net_open(struct err *err);
 /* Shows them to the guest, after guest_prepare. */

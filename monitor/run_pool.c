@@ -115,11 +115,11 @@ static void put(struct text *t, const char *s)
 	t->strings++;
 }
 
-static uint32_t put_list(struct text *t, char *const *list)
+static uint32_t put_list(struct text *t, const char *const *list)
 {
 	uint32_t before = t->strings;
 
-	while (*list)
+	while (list && *list)
 		put(t, *list++);
 	return t->strings - before;
 }
@@ -131,8 +131,10 @@ static void put_all(struct text *t, const struct run_pool_options *o, const char
 	put(t, path);
 	put(t, o->cwd ? o->cwd : "");
 	put(t, o->hostname ? o->hostname : "");
-	r->argc = put_list(t, o->argv);
-	r->envc = put_list(t, o->envp);
+	r->argc = put_list(t, (const char *const *)o->argv);
+	r->envc = put_list(t, (const char *const *)o->envp);
+	r->netc = (uint16_t)put_list(t, o->net);
+	r->portc = (uint16_t)put_list(t, o->ports);
 	r->text_bytes = (uint32_t)t->bytes;
 }
 

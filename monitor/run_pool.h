@@ -18,8 +18,9 @@ struct run_pool_options {
 	char *const *argv;          /* NULL-terminated, [0] is the program's name */
 	char *const *envp;          /* NULL-terminated */
 	const char *cwd, *hostname; /* NULL: the daemon's choice; a host name is a VM's name */
-	uint64_t memory_bytes;      /* 0: the daemon's default flavour */
-	uint64_t timeout_ns;        /* 0: none */
+	const char *const *net, *const *ports; /* --net, -p; NULL-terminated, or NULL */
+	uint64_t memory_bytes;                 /* 0: the daemon's default flavour */
+	uint64_t timeout_ns;                   /* 0: none */
 	bool strace;
 };
 

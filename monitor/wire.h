@@ -28,7 +28,7 @@
 
 #include "net_wire.h"
 
-#define WIRE_VERSION   2u
+#define WIRE_VERSION   3u
 #define WIRE_MAX_BYTES 65536u /* of one message, with everything that follows its head */
 
 /*
@@ -210,9 +210,10 @@ struct log_frame {
 /*
  * ---- mayfly run --pool <-> daemon: SOCK_SEQPACKET, the path of the daemon's socket with
  * ".run" behind it ----
- * The caller sends struct run_request, strings as with START, and four descriptors: the ELF
- * file, stdin, stdout, stderr. It may then send run_signal messages. The daemon answers with
- * one run_reply when the VM has ended, or could not start. If the caller goes, the VM goes.
+ * The caller sends struct run_request, strings (image, working directory, name, arguments,
+ * environment, --net, -p), and four descriptors: the ELF file, stdin, stdout, stderr. It may then
+ * send run_signal messages. The daemon answers with one run_reply when the VM has ended, or could
+ * not start. If the caller goes, the VM goes.
  */
 struct run_request {
 	uint32_t version; /* WIRE_VERSION */
@@ -220,7 +221,7 @@ struct run_request {
 	uint64_t memory_bytes, timeout_ns;
 	uint32_t argc, envc;
 	uint32_t text_bytes; /* START_TEXT_FD: in a fifth descriptor */
-	uint32_t pad;
+	uint16_t netc, portc;
 };
 
 struct run_signal {

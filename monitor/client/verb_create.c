@@ -8,25 +8,26 @@
 #include "spec.h"
 #include "verb.h"
 
-#define CREATE_HELP                                                                           \
-	"  -m, --memory SIZE    the VM's memory, in whole MiB; the pool's if not given\n"     \
-	"  -e, --env NAME=VALUE set a variable; NAME alone takes it from the environment\n"   \
-	"      --env-file FILE  set the variables that FILE has, one NAME=VALUE a line\n"     \
-	"  -w, --workdir DIR    start in DIR (in the VM; made if it is not there)\n"          \
-	"      --name NAME      a name for the VM, also its host name\n"                      \
-	"  -l, --label KEY=VAL  a label; `mayfly ps --filter label=KEY=VAL` finds it\n"       \
-	"      --net KIND[=NAME][,KEY=VALUE...]\n"                                            \
-	"                       a net device, up to four: user, IFACE, xdp=IFACE, tap, tap=IFACE;\n" \
-	"                       keys: ip, gw, dns, mac, ...: see mayfly-run(1)\n"             \
-	"  -p, --publish [ADDRESS:]PORT:PORT[/udp]\n"                                         \
-	"                       pass a port of the host on (with --net user)\n"               \
-	"      --timeout TIME   end the VM after 500ms, 5s, 2m, ...; exit code 124\n"         \
-	"  -i, --stdin-open     keep standard input open: `mayfly start -i` writes to it\n"   \
-	"      --rm             forget the VM when it has ended\n"                            \
-	"      --strace         print every system call to stderr\n"                          \
-	"      --cpus N         CPU time: 0.5 is half a CPU\n"                                \
-	"      --cpu-weight N   share when CPUs are short, 1 to 10000; 100 is usual\n"        \
-	"      --memory-max SIZE  host memory of the VM's process\n"                          \
+#define CREATE_HELP                                                                         \
+	"  -m, --memory SIZE    the VM's memory, in whole MiB; the pool's if not given\n"   \
+	"  -e, --env NAME=VALUE set a variable; NAME alone takes it from the environment\n" \
+	"      --env-file FILE  set the variables that FILE has, one NAME=VALUE a line\n"   \
+	"  -w, --workdir DIR    start in DIR (in the VM; made if it is not there)\n"        \
+	"      --name NAME      a name for the VM, also its host name\n"                    \
+	"  -l, --label KEY=VAL  a label; `mayfly ps --filter label=KEY=VAL` finds it\n"     \
+	"      --net KIND[=NAME][,KEY=VALUE...]\n"                                          \
+	"                       a net device, up to four: user, IFACE, xdp=IFACE, tap, "    \
+	"tap=IFACE;\n"                                                                      \
+	"                       keys: ip, gw, dns, mac, ...: see mayfly-run(1)\n"           \
+	"  -p, --publish [ADDRESS:]PORT:PORT[/udp]\n"                                       \
+	"                       pass a port of the host on (with --net user)\n"             \
+	"      --timeout TIME   end the VM after 500ms, 5s, 2m, ...; exit code 124\n"       \
+	"  -i, --stdin-open     keep standard input open: `mayfly start -i` writes to it\n" \
+	"      --rm             forget the VM when it has ended\n"                          \
+	"      --strace         print every system call to stderr\n"                        \
+	"      --cpus N         CPU time: 0.5 is half a CPU\n"                              \
+	"      --cpu-weight N   share when CPUs are short, 1 to 10000; 100 is usual\n"      \
+	"      --memory-max SIZE  host memory of the VM's process\n"                        \
 	"      --pids-max N     tasks of the VM's process\n" VERB_SOCKET_HELP VERB_HELP_HELP
 
 static const char create_help[] =

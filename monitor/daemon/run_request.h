@@ -16,10 +16,11 @@
 /* Arguments and environment as large as Linux has them by default, and the three names. */
 #define RUN_REQUEST_MAX_TEXT ((2u << 20) + 3 * 4096u)
 
-/* Pointers into the request's text. argv and envp are one allocation: free(argv). */
+/* Pointers into the request's text. The lists are one allocation: free(argv). */
 struct run_strings {
 	char *path, *workdir, *name; /* the last two may be "" */
 	char **argv, **envp;         /* NULL-terminated; argv has at least one */
+	char **net, **ports;         /* NULL-terminated */
 };
 
 /*

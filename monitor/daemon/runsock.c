@@ -171,6 +171,10 @@ static int create(struct run *run, const struct run_message *m, struct err *err)
 		.timeout_ns = m->head.timeout_ns,
 		.strace = m->head.flags & START_STRACE,
 		.remove = true,
+		.net = (const char *const *)m->strings.net,
+		.nnet = m->head.netc,
+		.publish = (const char *const *)m->strings.ports,
+		.npublish = m->head.portc,
 		.fds = {m->fds[1], m->fds[2], m->fds[3]},
 		.parsed_tsc = __rdtsc(),
 	};

@@ -12,16 +12,15 @@
 #include "host.h"
 #include "open.h"
 
-static const char help[] =
-	"Usage: mayfly net VERB [OPTION]... [NAME]\n"
-	"Makes a network for VMs on this host, for `mayfly run --net NAME`.\n"
-	"Needs CAP_NET_ADMIN.\n"
-	"\n"
-	"  create NAME   make a bridge, or a veth pair\n"
-	"  rm NAME...    remove what create has made\n"
-	"  ls            list it\n"
-	"\n"
-	"`mayfly net VERB --help` has the options. See also mayfly-net(1).\n";
+static const char help[] = "Usage: mayfly net VERB [OPTION]... [NAME]\n"
+			   "Makes a network for VMs on this host, for `mayfly run --net NAME`.\n"
+			   "Needs CAP_NET_ADMIN.\n"
+			   "\n"
+			   "  create NAME   make a bridge, or a veth pair\n"
+			   "  rm NAME...    remove what create has made\n"
+			   "  ls            list it\n"
+			   "\n"
+			   "`mayfly net VERB --help` has the options. See also mayfly-net(1).\n";
 
 /* When whoever wants the device is killed, nobody waits for it, or would end us. */
 static int open_for_parent(const char *spec)

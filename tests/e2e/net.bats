@@ -97,7 +97,7 @@ no_passt() {
 	refused 125 'two devices are called a' --net tap,name=a --net tap,name=a "$HELLO"
 	refused 125 'not open' --net tap=fd:9 "$HELLO"
 	refused 125 '--net' --net
-	refused 125 'leave out --pool' --pool --net user "$HELLO"
+	refused 125 'not open' --pool --net tap=fd:9 "$HELLO"
 	only_lo
 }
 
@@ -320,6 +320,26 @@ net_flavour() {
 	vm '"net":["xdp=br0,ip=10.9.0.5/24,mac=02:00:00:00:00:05"]'
 	has '.path == "cold"'
 	until_true 5 fetch 10.9.0.5 80
+	daemon_end
+}
+
+@test "run --pool with --net and -p: a VM of the daemon's, a prepared one where there is one" {
+	ip -n "$NS" link add br0 type bridge
+	ip -n "$NS" link set br0 up
+	ip -n "$NS" address add 10.9.0.1/24 dev br0
+	daemon_start "$T" --shells 1
+	expect 0 pool set -m 64M:1:1 -m 64M:1:1 --net br0
+	until_true 10 net_flavour '.ready == 1'
+	expect 0 run --pool --net br0,ip=10.9.0.4/24 "$PROGRAMS/busybox" ip -4 address show dev eth0
+	prints 'inet 10.9.0.4/24'
+	api GET /v1/pool
+	has '.flavours[1].warm == 1'
+	start run --pool --net user -p 127.0.0.1:8080:80 "$ANSWER" 80 served
+	until_true 10 fetch 127.0.0.1 8080
+	[ "$got" = served ]
+	# What the daemon refuses, it says.
+	refused 125 "not the caller's descriptors" --pool --net tap=fd:9 "$HELLO"
+	refused 125 'there is no interface none' --pool --net none "$HELLO"
 	daemon_end
 }
 

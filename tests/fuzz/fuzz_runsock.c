@@ -50,6 +50,12 @@ static void check_strings(const struct run_request *head, const char *text,
 	for (uint32_t i = 0; i < head->envc; i++)
 		at = follows(at, s->envp[i], end);
 	MUST(!s->envp[head->envc]);
+	for (uint32_t i = 0; i < head->netc; i++)
+		at = follows(at, s->net[i], end);
+	MUST(!s->net[head->netc]);
+	for (uint32_t i = 0; i < head->portc; i++)
+		at = follows(at, s->ports[i], end);
+	MUST(!s->ports[head->portc]);
 	MUST(at == end);
 }
 
@@ -121,6 +127,11 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned see
 		head.argc -= 3;
 		head.envc = seed / 32 % head.argc;
 		head.argc -= head.envc;
+	}
+	if (head.envc > 4 && seed & 1024) {
+		head.netc = (uint16_t)(seed / 2048 % 4);
+		head.portc = (uint16_t)(4 - head.netc);
+		head.envc -= 4;
 	}
 	head.envc += seed % 64 == 63; /* one that is not there */
 	data[0] = head.flags & START_TEXT_FD ? RUN_REQUEST_FDS + 1 : RUN_REQUEST_FDS;

@@ -30,6 +30,7 @@
 #include "../../monitor/daemon/engine.h"
 #include "../../monitor/daemon/loop.h"
 #include "../../monitor/daemon/runsock.h"
+#include "../../monitor/net_spec.h"
 #include "../../monitor/run_pool.h"
 
 #define LIMIT_NS (20 * 1000000000ull) /* no test takes longer */
@@ -671,8 +672,13 @@ static void malformed(void **state)
 	m.head.flags = START_CAPTURE;
 	REFUSED("flags", n, 4);
 	good(&m);
-	m.head.pad = 1;
-	REFUSED("flags", n, 4);
+	m.head.netc = 1;
+	REFUSED("strings", n, 4);
+	m.head.netc = NOXS_NET_MAX + 1;
+	REFUSED("net devices", n, 4);
+	good(&m);
+	m.head.portc = NET_MAX_PORTS + 1;
+	REFUSED("ports", n, 4);
 	good(&m);
 	m.head.argc = 0;
 	REFUSED("no arguments", n, 4);
