@@ -31,8 +31,8 @@ static void touch_network(void)
 	if (!uk_net_ndevs)
 		return;
 	read_pages(image, image + kernel->data_off);
-	write_pages(image + kernel->data_off, uk_net_early);
-	write_pages((char *)uk_net_early_end, image + kernel->end_off);
+	write_pages(image + kernel->data_off, net_early_area);
+	write_pages((char *)net_early_end, image + kernel->end_off);
 	uk_net_prepare();
 }
 

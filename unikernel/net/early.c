@@ -9,13 +9,14 @@
 /* One device's, and a page for each size of memory.c's. Another device's come from elsewhere. */
 #define BYTES (29 * NOXS_PAGE)
 
-char uk_net_early[BYTES] __attribute__((aligned(NOXS_PAGE)));
-const char *const uk_net_early_end = uk_net_early + BYTES;
+/* Not called uk_...: kernel.ld takes those for small, and hot. */
+char net_early_area[BYTES] __attribute__((aligned(NOXS_PAGE)));
+const char *const net_early_end = net_early_area + BYTES;
 static size_t taken;
 
 void *net_early_take(size_t bytes)
 {
-	void *at = uk_net_early + taken;
+	void *at = net_early_area + taken;
 
 	bytes = (bytes + 15) & ~(size_t)15;
 	if (bytes > BYTES - taken)

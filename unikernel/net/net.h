@@ -77,8 +77,8 @@ bool net_news(void);
 void *net_early_take(size_t bytes);
 void *net_alloc(size_t bytes); /* from there, else uk_alloc's: for what is never freed */
 /* It is not touched before it is taken. */
-extern char uk_net_early[];
-extern const char *const uk_net_early_end;
+extern char net_early_area[];
+extern const char *const net_early_end;
 
 /* ---- stack.c: lwIP, its interfaces, their configuration, timers ---- */
 /* In a shell, before there is a program: takes, and touches, the memory that net_stack_start
