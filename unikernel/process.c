@@ -17,7 +17,8 @@
 
 UK_SYSCALL(exit_group)
 {
-	net_goodbye(GOODBYE_NS);
+	if (uk_net_live)
+		net_goodbye(GOODBYE_NS);
 	for (;;)
 		uk_doorbell(NOXS_DB_EXIT, a & 0xff);
 }

@@ -116,7 +116,8 @@ _Noreturn void uk_die(const struct uk_frame *f, int sig, int code, uint64_t addr
 	struct noxs_crash *c = &UK_CONTROL->crash;
 
 	/* As Linux does for who is killed: else the peers would wait. */
-	net_goodbye(0);
+	if (uk_net_live)
+		net_goodbye(0);
 	c->kind = kind;
 	c->signal = (uint32_t)sig;
 	c->si_code = (uint32_t)code;

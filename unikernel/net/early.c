@@ -10,7 +10,7 @@
 #define BYTES (29 * NOXS_PAGE)
 
 /* Not called uk_...: kernel.ld takes those for small, and hot. */
-char net_early_area[BYTES] __attribute__((aligned(NOXS_PAGE)));
+char net_early_area[BYTES] __attribute__((aligned(16)));
 const char *const net_early_end = net_early_area + BYTES;
 static size_t taken;
 

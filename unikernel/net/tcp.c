@@ -442,8 +442,6 @@ void net_goodbye(uint64_t wait_ns)
 {
 	uint64_t deadline = 0;
 
-	if (!uk_net_live)
-		return;
 	for (uint32_t fd = 0; fd < uk_fds.size; fd++) {
 		struct uk_file *f = uk_fds.file[fd];
 		struct sock *s = f && f->ops == &uk_sock_ops ? f->sock : NULL;
