@@ -194,6 +194,7 @@ void net_gro_input(struct net_iface *iface, struct pbuf *p, bool good)
 
 void net_gro_tcp_input(struct tcp_pcb *pcb)
 {
-	if (many)
+	/* What listens has no flags: it is a smaller struct, and something else is there. */
+	if (many && pcb->state > LISTEN)
 		tcp_set_flags(pcb, TF_ACK_DELAY);
 }
