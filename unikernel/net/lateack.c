@@ -15,8 +15,9 @@ static uint32_t count;
 
 void tcp_late_add(struct tcp_sock *t)
 {
-	if (count && late[count - 1] == t)
-		return;
+	for (uint32_t i = count; i-- > 0;)
+		if (late[i] == t)
+			return;
 	if (count < MANY)
 		late[count++] = t;
 }
