@@ -247,11 +247,29 @@ static u32_t probe_ms(const struct tcp_pcb *pcb)
 	return (2 * line / 1000 + PROBE_MORE_MS) << pcb->nrtx;
 }
 
+/*
+ * lwIP's timer for a closed window asserts that there is something to send, and reads the window
+ * in 16 bits. But what it was set for may have been sent before, when the window was open: then
+ * an acknowledgement takes it away, and the timer stays.
+ */
+static void check_persist(struct tcp_pcb *pcb)
+{
+	if (!pcb->persist_backoff)
+		return;
+	if (!pcb->unsent) {
+		pcb->persist_backoff = 0;
+	} else if (pcb->snd_wnd > UINT16_MAX) {
+		pcb->persist_cnt = 0;
+		tcp_output(pcb);
+	}
+}
+
 void net_recovery_tick(struct tcp_pcb *pcb)
 {
 	uint64_t since = word(pcb, PROBE);
 	u32_t now = (u32_t)(uk_monotonic_ns() / 1000000);
 
+	check_persist(pcb);
 	if (!pcb->unacked || pcb->nrtx > PROBES || (pcb->flags & TF_RTO) ||
 	    pcb->state < ESTABLISHED || pcb->sa >> 3) {
 		set_word(pcb, PROBE, 0);
