@@ -82,7 +82,9 @@ void tcp_sock_tuned(struct sock *s)
 	pcb->keep_intvl = t->interval_s * 1000;
 	pcb->keep_cnt = t->probes;
 	tcp_look_at(t);
-	if (t->max_segment && t->max_segment < pcb->mss)
+	/* What is to be sent, perhaps again, has been cut, and lwIP takes it for no larger than
+	 * this. */
+	if (t->max_segment && t->max_segment < pcb->mss && !pcb->unsent && !pcb->unacked)
 		pcb->mss = (uint16_t)t->max_segment;
 }
 
