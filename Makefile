@@ -240,11 +240,24 @@ GUESTS := $(call guests,guest,musl) $(call guests,guest,glibc) \
 	$(call guests,net,musl) $(call guests,net,glibc)
 GUEST_FLAGS := -std=gnu17 -Wall -O1 -g -static
 
+SANITIZED := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
 $(B)/tests/unit/%: tests/unit/%.c $(OURS)
 	$(dir)
 	$(call say,TEST,$<)
-	$(Q)$(CC) $(WARN) -O1 -g -D_GNU_SOURCE= -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-		-o $@ $< $(call sources,$<) $(TEST_LIBS)
+	$(Q)$(CC) $(WARN) -D_GNU_SOURCE= $(SANITIZED) -o $@ $< $(call sources,$<) $(filter %.o,$^) $(TEST_LIBS)
+
+# lwIP as part of a test, which is one that names lwip_host.c. The C library is the host's.
+LWIP_UNIT     := $(patsubst %.c,$(B)/%,$(shell grep -l 'sources:.*lwip_host' tests/unit/test_*.c))
+LWIP_UNIT_OBJ := $(LWIP_SRC:%=$(B)/tests/lwip/%.o)
+LWIP_HOST     := -idirafter unikernel/net/lwip -isystem $(LWIP)/src/include
+$(LWIP_UNIT): SANITIZED += $(LWIP_HOST)
+$(LWIP_UNIT): $(LWIP_UNIT_OBJ) tests/unit/lwip_host.c
+
+$(B)/tests/lwip/%.o: $(LWIP_CONF)
+	$(dir)
+	$(call say,LWIP,$*)
+	$(Q)$(CC) -std=gnu17 -w -D_GNU_SOURCE= -O1 -g -fsanitize=address $(LWIP_HOST) $(DEPFLAGS) -c -o $@ $(LWIP)/src/$*.c
 
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(OURS)
 	$(dir)

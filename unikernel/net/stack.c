@@ -146,9 +146,17 @@ static struct pbuf *frame_copy(struct net_dev *dev, const struct net_frame *f)
 /*
  * Data that nobody reads must not take the last buffers, nor the last memory. With few buffers
  * left frames are copied; without memory for that they are held all the same, and then
- * connections get no more whose program does not read: the others go on.
+ * connections get no more whose program does not read, nor what is not in order, and what has
+ * come out of order before is thrown away: the others go on.
  */
 static enum { PLENTY, SCARCE, LAST } supply;
+
+static void drop_out_of_order(void)
+{
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		if (pcb->ooseq)
+			tcp_free_ooseq(pcb);
+}
 
 static struct pbuf *frame_pbuf(struct net_iface *iface, const struct net_frame *f)
 {
@@ -158,18 +166,23 @@ static struct pbuf *frame_pbuf(struct net_iface *iface, const struct net_frame *
 	supply = p || left > all / 3 ? PLENTY : left > all / 8 ? SCARCE : LAST;
 	if (p)
 		return p;
+	if (supply == LAST)
+		drop_out_of_order();
 	if (left > 16)
 		return frame_hold(iface, f);
 	frame_free(iface->dev, f);
 	return NULL;
 }
 
-err_t net_tcp_may_take(const struct tcp_pcb *pcb, const struct pbuf *p)
+err_t net_tcp_may_take(const struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pbuf *p)
 {
 	uint32_t unread;
 
 	if (supply == PLENTY || !p->tot_len || pcb->state < ESTABLISHED)
 		return ERR_OK;
+	/* Out of order it counts as read, and nobody can read it. */
+	if (TCP_SEQ_GT(hdr->seqno, pcb->rcv_nxt))
+		return ERR_MEM;
 	unread = TCP_WND_MAX(pcb) - pcb->rcv_wnd;
 	return unread > (supply == LAST ? 0 : 16384u) ? ERR_MEM : ERR_OK;
 }

@@ -7,6 +7,7 @@
  *   offload.c    devices that take large segments without checksums
  *   recovery.c   TCP's losses, better than lwIP has it
  *   demux.c      which connection a segment is for
+ *   guard.c      segments that lwIP must not see
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
  *   neighbour.c  who has sent us a packet
  *   early.c      memory for all that, before there is a program

@@ -91,6 +91,9 @@
 #define TCP_WND_UPDATE_THRESHOLD       (TCP_WND / 4) /* what was received is acknowledged anyway */
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1             /* they take a window for 16 bits */
 #define LWIP_TCP_SACK_OUT              1
+/* What came out of order, for each connection: a window of full segments, and of tiny ones not as
+ * many as fit into it. */
+#define TCP_OOSEQ_MAX_PBUFS 512
 /* lwIP's own backlog counts to 255; tcp.c has one, and by this is asked when a SYN comes. */
 #define TCP_LISTEN_BACKLOG        0
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 6 /* tcplisten.c, and recovery.c five */
