@@ -114,6 +114,12 @@ WEAK err_t net_guard_tcp(struct tcp_pcb *pcb, struct tcp_hdr *hdr, u16_t all_opt
 	return ERR_OK;
 }
 
+WEAK err_t net_cookie_came(struct tcp_pcb *pcb, struct tcp_hdr *hdr, struct pbuf *p)
+{
+	(void)pcb, (void)hdr, (void)p;
+	return ERR_OK;
+}
+
 WEAK void net_gro_tcp_input(struct tcp_pcb *pcb)
 {
 	(void)pcb;

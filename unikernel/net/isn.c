@@ -33,19 +33,16 @@ static void take(struct sip *s, uint64_t word)
 	s->v[0] ^= word;
 }
 
-u32_t net_tcp_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
-		  u16_t remote_port)
+uint64_t net_tcp_hash(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+		      uint16_t remote_port, uint64_t what)
 {
 	static uint64_t key[2];
-	static uint32_t opened;
-	/* Two addresses of up to 16 bytes, two ports, and the length in the last byte. */
-	uint64_t words[5] = {0, 0, 0, 0,
-			     36ull << 56 | (uint64_t)local_port << 16 | (uint64_t)remote_port};
+	/* Two addresses of up to 16 bytes, what it is for, two ports, and the length in the last
+	 * byte. */
+	uint64_t words[6] = {
+		0, 0, 0, 0, what, 44ull << 56 | (uint64_t)local_port << 16 | (uint64_t)remote_port};
 	struct sip s;
 
-	/* Asked once for every connection: the place to see that there are many. */
-	if (++opened % 32 == 0)
-		net_timewait_trim();
 	if (!key[0])
 		uk_random(key, sizeof(key));
 	if (IP_IS_V6(local)) {
@@ -64,5 +61,18 @@ u32_t net_tcp_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *rem
 	s.v[2] ^= 0xff;
 	for (int i = 0; i < 4; i++)
 		sip_round(&s);
-	return (u32_t)(s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3]) + (u32_t)(uk_monotonic_ns() / 4000);
+	return s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];
+}
+
+u32_t net_tcp_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
+		  u16_t remote_port)
+{
+	static uint32_t opened;
+
+	/* Asked once for every connection: the place to see that there are many. */
+	if (++opened % 32 == 0)
+		net_timewait_trim();
+	/* No cookie's slot (cookie.c) is that late. */
+	return (u32_t)net_tcp_hash(local, local_port, remote, remote_port, UINT64_MAX) +
+	       (u32_t)(uk_monotonic_ns() / 4000);
 }

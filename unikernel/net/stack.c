@@ -204,6 +204,7 @@ void net_stack_input(struct net_iface *iface, struct pbuf *p, bool good)
 		pbuf_free(p);
 	net_recovery_after();
 	net_demux_restore();
+	net_cookie_after();
 	netif->chksum_flags |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
 }
 
@@ -371,6 +372,7 @@ bool uk_net_service(void)
 			netif_poll(netif);
 			net_recovery_forget();
 			net_demux_restore();
+			net_cookie_after();
 			netif->chksum_flags = flags;
 			done = true;
 		}

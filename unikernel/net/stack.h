@@ -7,6 +7,7 @@
  *   offload.c    devices that take large segments without checksums
  *   recovery.c   TCP's losses, better than lwIP has it
  *   demux.c      which connection a segment is for
+ *   cookie.c     handshakes when there are too many
  *   guard.c      segments that lwIP must not see
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
  *   neighbour.c  who has sent us a packet
@@ -83,6 +84,14 @@ void net_neighbour_forget(void); /* it is another network */
 
 /* ---- memory.c ---- */
 void net_memory_prepare(void); /* the first page of each size is used */
+
+/* ---- isn.c ---- */
+/* Of a connection and of anything else: nobody can guess it. */
+uint64_t net_tcp_hash(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+		      uint16_t remote_port, uint64_t what);
+
+/* ---- cookie.c ---- */
+void net_cookie_after(void); /* lwIP has looked at the packet, and the list is whole */
 
 /* ---- interface.c ---- */
 struct net_iface *net_iface_of(const struct netif *netif); /* NULL: the loopback */

@@ -6,8 +6,7 @@
  */
 #include "tcpsock.h"
 
-#define HALF      0    /* of a pcb's ext_args: recovery.c has the others */
-#define HALF_OPEN 256u /* handshakes under way, at least, as net.ipv4.tcp_max_syn_backlog */
+#define HALF_OPEN 256u /* handshakes under way; each costs a SYN a look. For more: cookie.c */
 
 void tcp_leave_queue(struct tcp_sock *t)
 {
@@ -55,8 +54,9 @@ static err_t came_in(void *arg, struct tcp_pcb *pcb, err_t error)
 
 	if (error != ERR_OK || !pcb)
 		return ERR_VAL;
-	tcp_ext_arg_set_callbacks(pcb, HALF, &no_callbacks);
-	half_over(HALF, tcp_ext_arg_get(pcb, HALF));
+	tcp_ext_arg_set_callbacks(pcb, TCP_HALF, &no_callbacks);
+	if (!tcp_cookie_answered(pcb))
+		half_over(TCP_HALF, tcp_ext_arg_get(pcb, TCP_HALF));
 	t = l ? tcp_sock_new(l->i.s.family) : NULL;
 	if (!t) {
 		tcp_abort(pcb);
@@ -83,8 +83,8 @@ static const struct tcp_ext_arg_callbacks half_callbacks = {.destroy = half_over
 
 /*
  * A SYN that there is no room for is dropped: the peer sends it again (listen(2)). Where too many
- * handshakes are under way the oldest gives way: those that are meant end within a round trip,
- * and of a flood from forged addresses none ever does.
+ * handshakes are under way it is answered, but not kept: of a flood from forged addresses none
+ * ever ends.
  */
 static err_t syn_came(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
 {
@@ -93,8 +93,10 @@ static err_t syn_came(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
 
 	if (!l || l->naccept > l->backlog)
 		return ERR_MEM;
-	if (l->nhalf >= uk_max(l->backlog, HALF_OPEN))
-		tcp_abandon(l->half_first->pcb, 0); /* its destroy takes it off */
+	if (!tcp_cookie_again(pcb) && l->nhalf >= HALF_OPEN) {
+		tcp_cookie_answer(l, pcb);
+		return ERR_OK;
+	}
 	h = net_malloc(sizeof(*h));
 	if (!h)
 		return ERR_MEM;
@@ -164,9 +166,9 @@ long tcp_sock_listen(struct sock *s, int backlog)
 	tcp_arg(lpcb, t);
 	tcp_accept(lpcb, came_in);
 	if (!has_id)
-		tcp_ext_arg_alloc_id(); /* the first and only: HALF */
+		tcp_ext_arg_alloc_id(); /* the first and only: TCP_HALF */
 	has_id = true;
-	tcp_ext_arg_set_callbacks(lpcb, HALF, &syn_callbacks);
+	tcp_ext_arg_set_callbacks(lpcb, TCP_HALF, &syn_callbacks);
 	t->listener = (struct tcp_pcb_listen *)lpcb;
 	tcp_sock_tuned(s);
 	return 0;

@@ -38,6 +38,7 @@ struct tcp_sock {
 	uint32_t naccept, backlog;
 	struct tcp_half *half_first, **half_last; /* handshakes under way, the oldest first */
 	uint32_t nhalf;
+	uint64_t cookies_until_ns; /* so long the last of cookie.c's answers may come back */
 	/* not accepted yet: */
 	struct tcp_sock *accept_next, **accept_link, *accept_from;
 
@@ -76,7 +77,14 @@ void net_demux_remove(struct tcp_sock *t); /* before its pcb goes */
 void tcp_late_add(struct tcp_sock *t); /* data came for it */
 void tcp_late_remove(const struct tcp_sock *t);
 
+/* ---- cookie.c ---- */
+/* The SYN that pcb is made of is answered, and then pcb goes. */
+void tcp_cookie_answer(struct tcp_sock *l, struct tcp_pcb *pcb);
+bool tcp_cookie_answered(const struct tcp_pcb *pcb); /* it is that one, and shall stay */
+bool tcp_cookie_again(struct tcp_pcb *pcb); /* it is made of a SYN that was answered before */
+
 /* ---- tcplisten.c ---- */
+#define TCP_HALF 0 /* of a pcb's ext_args: recovery.c has the others */
 long tcp_sock_listen(struct sock *s, int backlog);
 long tcp_sock_accept(struct sock *s, struct sock **new, struct sock_address *from);
 void tcp_stop_listening(struct tcp_sock *t);
