@@ -67,6 +67,66 @@ names=(--host-record=one.test,10.9.0.71,fd09::71 --cname=alias.test,one.test
 	done
 }
 
+# The VM has sent something: it asks for an address.
+asks() {
+	[ "$(here cat /sys/class/net/c0/statistics/rx_packets)" -gt "$1" ]
+}
+
+# early NAME PROGRAM ARG...: runs it in a home whose DHCP server comes only when it has been asked
+# for, and waits for its end.
+early() {
+	local name=$1 before
+	shift
+	before=$(here cat /sys/class/net/c0/statistics/rx_packets)
+	ip=,ip=dhcp home_command 1 -- "$@"
+	background "$name" "${command[@]}"
+	pid[1]=$!
+	until_true 5 asks "$before"
+	kill -0 "${pid[1]}" || fail "$kind: $* has not waited: $(cat "$T/$name.err")"
+	[ ! -s "$T/$name.out" ] || fail "$kind: $* says, without an address: $(cat "$T/$name.out")"
+	masq --dhcp-range=10.9.0.50,10.9.0.60,255.255.255.0,2m --domain=test --no-ping "${names[@]}"
+	masq=$!
+	ended 1 0
+	kill -KILL "$masq"
+	wait "$masq" || true
+	rm -f "$T/leases"
+}
+
+@test "DHCP is under way: connect and getaddrinfo wait for it" {
+	for kind in $(kinds tap xdp); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		beyond
+		for libc in musl glibc; do
+			programs=$(dirname "$NET")/$libc
+			early connect "$programs/ask" both 10.9.0.1 100000
+			early connect "$programs/ask" both 10.8.0.1 100000
+			early datagram "$programs/ask" udp 10.9.0.1 3 100
+			early name "$programs/resolve" one.test four
+			diff "$T/name.out" - <<-END || fail "$kind, $libc: see above"
+				one.test 10.9.0.71 fd09::71
+				four 10.9.0.74
+			END
+		done
+	done
+}
+
+@test "no DHCP server: who connects, or asks for a name, is told so in the end" {
+	for kind in $(kinds tap); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		code=0
+		SECONDS=0
+		ip=,ip=dhcp errors=$T/told in_home 1 -- "$NET/ask" end 10.9.0.1 || code=$?
+		[ "$code" -eq 1 ]
+		grep -q 'errno 101' "$T/told" || fail "$kind: $(cat "$T/told")"
+		[ $SECONDS -ge 8 ] || fail "$kind: after $SECONDS s already"
+		[ $SECONDS -le 20 ] || fail "$kind: after $SECONDS s only"
+		ip=,ip=dhcp in_home 1 -- "$NET/resolve" one.test >"$T/names"
+		grep -q '^one.test EAI_AGAIN$' "$T/names" || fail "$kind: $(cat "$T/names")"
+	done
+}
+
 @test "SLAAC: an address of the router's prefix, and the router" {
 	for kind in $(kinds tap ${LONG:+xdp} direct ${LONG:+share}); do
 		[ "$kind" != process ] || continue
