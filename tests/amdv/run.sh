@@ -9,12 +9,13 @@
 #     --build DIR      where what was built is         (build)
 #     --only REGEX     run only the tests with such names
 #     --limit SECONDS  for one test                    (60)
-#     --timeout SECONDS for the whole machine          (600)
+#     --timeout SECONDS for the whole machine          (1200)
 #
 # Runs all of DIR/tests/guest/{musl,glibc} (static programs that print SUCCESS and exit
 # with 0; 77: skipped), the cases in the files (tests/amdv/cases) and the scripts in
 # tests/amdv/scripts (a busybox sh runs each; exit code 0, or 77 and a reason: skipped).
-# Prints TAP, then "N passed, N failed, N skipped". What happens inside is in tests/amdv/init.
+# Prints TAP, then "N passed, N failed, N skipped". With $RETRY set, those that failed or were
+# not reached are run once more, in a new machine, and only that second time counts. What happens inside is in tests/amdv/init.
 # $AMDV_MODULES: the modules to load, with what they depend on (KVM, and what a network takes).
 set -euo pipefail
 
@@ -23,7 +24,7 @@ root=$(cd "$here/../.." && pwd)
 build=$root/build
 only=
 limit=60
-timeout=600
+timeout=1200
 read -r -a modules <<<"${AMDV_MODULES:-kvm-amd tun veth bridge}"
 
 die() {
@@ -244,6 +245,10 @@ make_initrd() {
 	[ -s "$work/root/tests/plan" ] || die "there is no test to run"
 	twice=$(cut -d '|' -f 1 "$work/root/tests/plan" | sort | uniq -d)
 	[ -z "$twice" ] || die "two tests have the same name: $twice"
+	pack
+}
+
+pack() {
 	# Not compressed: QEMU copies faster than an emulated processor inflates.
 	(cd "$work/root" && find . | cpio -o -H newc --quiet -R 0:0) >"$work/initrd"
 }
@@ -342,18 +347,41 @@ report() {
 	}' "$work/root/tests/plan" "$work/log"
 }
 
-why=
+# A machine for the tests in the plan: adds to passed and skipped; failed is this machine's.
+run_plan() {
+	local p s
+	why=
+	boot
+	report | tee "$work/tap"
+	read -r p failed s told <"$work/counts"
+	passed=$((passed + p)) skipped=$((skipped + s))
+	if [ "$told" -ne 1 ]; then
+		echo "# the end of the serial console (all of it: build/amdv/serial.log):"
+		tail -n 40 "$work/log" | sed 's/^/#   /'
+	fi
+	echo "# $seconds s"
+}
+
+passed=0 skipped=0
 get_kernel
 make_initrd
 echo "# $(basename "$kernel"), $(wc -l <"$work/root/tests/plan") tests," \
 	"initrd of $(($(stat -c %s "$work/initrd") >> 20)) MiB"
-boot
-report
-read -r passed failed skipped told <"$work/counts"
-if [ "$told" -ne 1 ]; then
-	echo "# the end of the serial console (all of it: build/amdv/serial.log):"
-	tail -n 40 "$work/log" | sed 's/^/#   /'
+run_plan
+if [ -n "${RETRY:-}" ] && [ "$failed" -gt 0 ]; then
+	sed -n 's/^not ok [0-9]* - //p' "$work/tap" >"$work/flaky"
+	cut -d : -f 1 "$work/flaky" >"$work/again"
+	awk -F '|' 'FNR == NR { again[$0]; next } $1 in again' "$work/again" "$work/root/tests/plan" >"$work/plan"
+	mv "$work/plan" "$work/root/tests/plan"
+	pack
+	echo "# once more:"
+	run_plan
+	echo "what failed, and was run once more:"
+	head -n 40 "$work/flaky"
 fi
-echo "# $seconds s"
+if [ "$failed" -gt 0 ]; then
+	echo "what failed:"
+	sed -n 's/^not ok [0-9]* - //p' "$work/tap" | head -n 40
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
