@@ -7,6 +7,10 @@
 
 #include "net_spec_own.h"
 
+#define ONE_IPV4                                                                     \
+	"a device has one IPv4 address, of its own or by dhcp; give the VM a second" \
+	" --net for another"
+
 static unsigned bytes_of(const struct noxs_net_address *a)
 {
 	return a->family == 6 ? 16 : 4;
@@ -51,6 +55,15 @@ static bool same_address(const struct noxs_net_address *a, const struct noxs_net
 	return a->family == b->family && !memcmp(a->address, b->address, sizeof(a->address));
 }
 
+/* A device has one IPv4 address (lwIP's interface has one): DHCP's or a static one. */
+static bool has_ipv4(const struct noxs_net_config *c)
+{
+	for (int i = 0; i < NOXS_NET_ADDRESSES; i++)
+		if (c->address[i].family == 4)
+			return true;
+	return c->flags & NOXS_NET_DHCP;
+}
+
 /* Any address: 0, or -EINVAL. */
 static int address(struct noxs_net_address *a, const char *value)
 {
@@ -72,6 +85,8 @@ int net_set_ip(struct net_spec *spec, const char *value, struct err *err)
 
 		if (spec->config.flags & flag)
 			return net_spec_bad(err, "ip", value, "it is there twice");
+		if (flag == NOXS_NET_DHCP && has_ipv4(&spec->config))
+			return net_spec_bad(err, "ip", value, ONE_IPV4);
 		spec->config.flags |= flag;
 		return 0;
 	}
@@ -107,6 +122,8 @@ int net_set_ip(struct net_spec *spec, const char *value, struct err *err)
 	for (; n < NOXS_NET_ADDRESSES && all[n].family; n++)
 		if (same_address(&all[n], &a))
 			return net_spec_bad(err, "ip", value, "it is there twice");
+	if (a.family == 4 && has_ipv4(&spec->config))
+		return net_spec_bad(err, "ip", value, ONE_IPV4);
 	if (n == NOXS_NET_ADDRESSES)
 		return net_spec_bad(err, "ip", value, "a device has at most four addresses");
 	all[n] = a;

@@ -116,6 +116,8 @@ static void all_keys(void **state)
 	parse("tap,ip=10.0.0.0/31,gw=10.0.0.1");
 	parse("tap,ip=10.0.0.0/32");
 	parse("tap,ip=fd00::/127");
+	parse("tap,ip=10.0.0.1/24,ip=fd00::1/64,ip=fd00::2/64,ip=auto");
+	parse("tap,ip=fd00::1/64,ip=fd00::2/64,ip=fd00::3/64,ip=fd00::4/64");
 	/* The order does not matter. */
 	parse("tap,gw=10.0.0.1,ip=10.0.0.2/24");
 }
@@ -202,8 +204,12 @@ static void addresses_refused(void **state)
 	refuse("tap,ip=fd00::/64", "the network's own");
 	refuse("tap,ip=10.0.0.5/24,ip=10.0.0.5/16", "twice");
 	refuse("tap,ip=dhcp,ip=dhcp", "twice");
-	refuse("tap,ip=10.0.0.1/24,ip=10.0.0.2/24,ip=10.0.0.3/24,ip=10.0.0.4/24,ip=10.0.0.5/24",
+	refuse("tap,ip=fd00::1/64,ip=fd00::2/64,ip=fd00::3/64,ip=fd00::4/64,ip=fd00::5/64",
 	       "at most four");
+	refuse("tap,ip=10.0.0.1/24,ip=10.0.1.1/24", "ip=10.0.1.1/24: a device has one IPv4");
+	refuse("tap,ip=fd00::1/64,ip=10.0.0.1/24,ip=fd00::2/64,ip=10.0.0.2/24", "one IPv4");
+	refuse("tap,ip=10.0.0.1/24,ip=dhcp", "ip=dhcp: a device has one IPv4 address");
+	refuse("user,ip=dhcp,ip=10.0.0.1/24", "ip=10.0.0.1/24: a device has one IPv4");
 	refuse("tap,ip=10.0.0.5/24,gw=10.0.1.1", "gw=10.0.1.1: it is in no prefix");
 	refuse("tap,ip=10.0.0.5/25,gw=10.0.0.129", "in no prefix");
 	refuse("tap,ip=fd00::5/64,gw=fd00:0:0:1::1", "in no prefix");
