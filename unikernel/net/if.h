@@ -55,6 +55,16 @@ static inline uint32_t if_mask4(uint8_t prefix)
 /* The device of an interface index; NULL: lo, or none. */
 struct net_dev *net_if_device(uint32_t index); /* ifaddr.c */
 
+/* ---- neighlist.c ---- */
+struct net_neighbour {
+	uint32_t index; /* its interface's */
+	struct noxs_net_address address;
+	uint8_t mac[6];
+	bool stale, router;
+};
+/* The next whose MAC is known, from *at on, which begins with 0; false: there is none. */
+bool net_neighbour_next(uint32_t *at, struct net_neighbour *out);
+
 /* ---- packet.c ---- */
 /* An interface has got or lost an address: are its frames for packet sockets alone? */
 void net_packet_addresses_changed(void);

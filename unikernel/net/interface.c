@@ -108,8 +108,11 @@ static uint32_t addresses(const struct netif *netif, const struct net_iface *ifa
 	if (max && !ip4_addr_isany(netif_ip4_addr(netif)))
 		out[n++] = address4(ip4_addr_get_u32(netif_ip4_addr(netif)),
 				    if_prefix4(ip4_addr_get_u32(netif_ip4_netmask(netif))));
-	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES && n < max; i++) {
-		if (!ip6_addr_isvalid(netif_ip6_addr_state(netif, i)))
+	/* The link-local one (slot 0) is the last, as on Linux: programs take the first. */
+	for (int k = 1; k <= LWIP_IPV6_NUM_ADDRESSES && n < max; k++) {
+		int i = k % LWIP_IPV6_NUM_ADDRESSES;
+
+		if (!ip6_addr_isvalid(netif_ip6_addr_state(netif, (s8_t)i)))
 			continue;
 		out[n] = address6(netif_ip6_addr(netif, i), 64);
 		out[n].prefix = prefix6(iface, &out[n]);
@@ -137,6 +140,21 @@ struct net_iface *net_iface_of(const struct netif *netif)
 	return NULL;
 }
 
+/* The one that packets go to: of those that advertise themselves, before the static one. */
+static void gateway6(const struct net_iface *iface, struct net_if *out)
+{
+	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS && !out->advertised; i++) {
+		const struct nd6_neighbor_cache_entry *e = default_router_list[i].neighbor_entry;
+
+		if (!e || e->netif != &iface->netif)
+			continue;
+		out->gateway6 = address6(&e->next_hop_address, 128);
+		out->advertised = true;
+	}
+	if (!out->advertised && iface->has_gateway6)
+		out->gateway6 = iface->gateway6;
+}
+
 bool net_if_get(uint32_t index, struct net_if *out)
 {
 	struct netif *netif;
@@ -162,6 +180,7 @@ bool net_if_get(uint32_t index, struct net_if *out)
 		out->gateway4 = 0;
 		return true;
 	}
+	gateway6(iface, out);
 	if (out->ip4)
 		out->broadcast4 = out->ip4 | ~out->mask4;
 	memcpy(out->name, iface->config.name, sizeof(out->name) - 1);

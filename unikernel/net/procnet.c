@@ -49,8 +49,14 @@ static size_t make_dev(char *buf, size_t size)
 static void print_route(struct text *t, const char *name, uint32_t destination, uint32_t gateway,
 			uint32_t flags, uint32_t mask)
 {
-	PRINT(t, "%s\t%08x\t%08x\t%04x\t0\t0\t0\t%08x\t0\t0\t0\n", name, destination, gateway,
-	      flags, mask);
+	size_t i;
+
+	PRINT(t, "%s\t", name);
+	i = t->length;
+	PRINT(t, "%08x\t%08x\t%04x\t0\t0\t0\t%08x\t0\t0\t0\n", destination, gateway, flags, mask);
+	for (; i < t->length && i < t->size; i++)
+		if (t->buf[i] >= 'a')
+			t->buf[i] = (char)(t->buf[i] - 'a' + 'A');
 }
 
 static size_t make_route(char *buf, size_t size)
@@ -67,6 +73,29 @@ static size_t make_route(char *buf, size_t size)
 		if (n.gateway4)
 			print_route(&t, n.name, 0, n.gateway4, RTF_UP | RTF_GATEWAY, 0);
 		print_route(&t, n.name, n.ip4 & n.mask4, 0, RTF_UP, n.mask4);
+	}
+	return t.length;
+}
+
+static size_t make_arp(char *buf, size_t size)
+{
+	struct text t = {buf, size, 0};
+	struct net_neighbour to;
+	struct net_if n;
+
+	PRINT(&t,
+	      "IP address       HW type     Flags       HW address            Mask     Device\n");
+	for (uint32_t at = 0; !net_stack_start() && net_neighbour_next(&at, &to);) {
+		const uint8_t *a = to.address.address, *m = to.mac;
+		char address[16];
+
+		if (to.address.family != 4 || !net_if_get(to.index, &n))
+			continue;
+		uk_snprintf(address, sizeof(address), "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
+		PRINT(&t,
+		      "%-16s 0x1         0x2         %02x:%02x:%02x:%02x:%02x:%02x     *        "
+		      "%s\n", /* Ethernet; ATF_COM of linux/if_arp.h: complete */
+		      address, m[0], m[1], m[2], m[3], m[4], m[5], n.name);
 	}
 	return t.length;
 }
@@ -160,7 +189,7 @@ void net_proc_fill(struct uk_node *dir)
 		{"dev", make_dev},          {"route", make_route},      {"if_inet6", make_if_inet6},
 		{"pnp", make_pnp},          {"tcp", net_proc_sockets},  {"tcp6", net_proc_sockets},
 		{"udp", net_proc_sockets},  {"udp6", net_proc_sockets}, {"raw", net_proc_sockets},
-		{"raw6", net_proc_sockets},
+		{"raw6", net_proc_sockets}, {"arp", make_arp},
 	};
 
 	dir->dir.fill = NULL;
@@ -249,7 +278,8 @@ static size_t make_attribute(char *buf, size_t size)
 	if (!strcmp(what, "operstate"))
 		return (size_t)uk_snprintf(buf, size, "%s\n", lo ? "unknown" : up ? "up" : "down");
 	if (!strcmp(what, "flags"))
-		return (size_t)uk_snprintf(buf, size, "0x%x\n", n.flags & 0xffff);
+		return (size_t)uk_snprintf(buf, size, "0x%x\n",
+					   n.flags & 0xffff & ~(uint32_t)IFF_RUNNING);
 	if (!strcmp(what, "carrier"))
 		value = up;
 	else if (!strcmp(what, "mtu"))

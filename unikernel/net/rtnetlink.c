@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtnetlink.c: the requests of NETLINK_ROUTE (rtnetlink(7)): lists of interfaces, addresses
- * and routes, and the few changes that there can be: an interface up or down, its IPv4
+ * rtnetlink.c: the requests of NETLINK_ROUTE (rtnetlink(7)): lists of interfaces, addresses,
+ * routes and neighbours, and the few changes that there can be: an interface up or down, its IPv4
  * address, its gateway. All else is -EOPNOTSUPP.
  */
 #include <linux/rtnetlink.h>
@@ -262,8 +262,6 @@ static void put_routes4(struct nl_answer *a, const struct net_if *nif)
 
 static void put_routes6(struct nl_answer *a, const struct net_if *nif)
 {
-	const struct net_dev *dev = net_if_device(nif->index);
-
 	for (uint32_t i = 0; i < nif->naddresses; i++) {
 		struct noxs_net_address at = nif->address[i];
 
@@ -277,12 +275,11 @@ static void put_routes6(struct nl_answer *a, const struct net_if *nif)
 					 .rtm_protocol = RTPROT_KERNEL},
 			  at.address, NULL, NULL);
 	}
-	for (uint32_t i = 0; dev && i < uk_countof(dev->noxs->config.gateway); i++)
-		if (dev->noxs->config.gateway[i].family == 6)
-			put_route(
-				a, nif,
-				(struct rtmsg){.rtm_family = AF_INET6, .rtm_protocol = RTPROT_BOOT},
-				NULL, NULL, dev->noxs->config.gateway[i].address);
+	if (nif->gateway6.family)
+		put_route(a, nif,
+			  (struct rtmsg){.rtm_family = AF_INET6,
+					 .rtm_protocol = nif->advertised ? RTPROT_RA : RTPROT_BOOT},
+			  NULL, NULL, nif->gateway6.address);
 }
 
 static long set_route(const struct nlmsghdr *h, bool add)
@@ -314,32 +311,67 @@ static long set_route(const struct nlmsghdr *h, bool add)
 	return add ? -ENETUNREACH : -ESRCH;
 }
 
+/* ---- neighbours ---- */
+
+static void put_neighbours(struct nl_answer *a, bool v4)
+{
+	struct net_neighbour to;
+
+	for (uint32_t at = 0; net_neighbour_next(&at, &to);) {
+		bool is4 = to.address.family == 4;
+		struct ndmsg m = {
+			.ndm_family = is4 ? AF_INET : AF_INET6,
+			.ndm_ifindex = (int)to.index,
+			.ndm_state = to.stale ? NUD_STALE : NUD_REACHABLE,
+			.ndm_flags = to.router ? NTF_ROUTER : 0,
+			.ndm_type = RTN_UNICAST,
+		};
+
+		if (is4 != v4)
+			continue;
+		nl_begin(a, RTM_NEWNEIGH, NLM_F_MULTI, &m, sizeof(m));
+		nl_attribute(a, NDA_DST, to.address.address, is4 ? 4 : 16);
+		nl_attribute(a, NDA_LLADDR, to.mac, sizeof(to.mac));
+	}
+}
+
 /* ---- requests ---- */
+
+/* Of one family, as Linux does it: all interfaces' IPv4 addresses come before any IPv6 one. */
+static void dump_family(uint16_t type, bool v4, struct nl_answer *a)
+{
+	struct net_if nif;
+
+	for (uint32_t i = 1; i < IF_INDEX_END; i++) {
+		if (!net_if_get(i, &nif))
+			continue;
+		for (uint32_t j = 0; type == RTM_GETADDR && j < nif.naddresses; j++)
+			if ((nif.address[j].family == 4) == v4)
+				put_address(a, &nif, &nif.address[j]);
+		if (type != RTM_GETROUTE || i == IF_LOOPBACK_INDEX || !(nif.flags & IFF_UP))
+			continue;
+		if (!v4)
+			put_routes6(a, &nif);
+		else if (nif.ip4)
+			put_routes4(a, &nif);
+	}
+	if (type == RTM_GETNEIGH)
+		put_neighbours(a, v4);
+}
 
 static long dump(const struct nlmsghdr *h, struct nl_answer *a)
 {
 	uint8_t family = ((const struct rtgenmsg *)NLMSG_DATA(h))->rtgen_family;
-	bool v4 = family != AF_INET6, v6 = family != AF_INET;
+	struct net_if nif;
 	int none = 0;
 
-	for (uint32_t i = 1; i < IF_INDEX_END && family != AF_BRIDGE; i++) {
-		struct net_if nif;
-
-		if (!net_if_get(i, &nif))
-			continue;
-		if (h->nlmsg_type == RTM_GETLINK)
+	for (uint32_t i = 1; h->nlmsg_type == RTM_GETLINK && i < IF_INDEX_END; i++)
+		if (family != AF_BRIDGE && net_if_get(i, &nif))
 			put_link(a, &nif, NLM_F_MULTI);
-		for (uint32_t j = 0; h->nlmsg_type == RTM_GETADDR && j < nif.naddresses; j++)
-			if (nif.address[j].family == 4 ? v4 : v6)
-				put_address(a, &nif, &nif.address[j]);
-		if (h->nlmsg_type != RTM_GETROUTE || i == IF_LOOPBACK_INDEX ||
-		    !(nif.flags & IFF_UP))
-			continue;
-		if (v4 && nif.ip4)
-			put_routes4(a, &nif);
-		if (v6)
-			put_routes6(a, &nif);
-	}
+	if (family != AF_INET6 && family != AF_BRIDGE)
+		dump_family(h->nlmsg_type, true, a);
+	if (family != AF_INET && family != AF_BRIDGE)
+		dump_family(h->nlmsg_type, false, a);
 	nl_begin(a, NLMSG_DONE, NLM_F_MULTI, &none, sizeof(none));
 	return -EINTR;
 }
@@ -359,7 +391,7 @@ long rtnetlink_request(const struct nlmsghdr *h, struct nl_answer *a)
 		return dumps ? dump(h, a) : get_link(h, a);
 	case RTM_GETADDR:
 	case RTM_GETROUTE:
-	case RTM_GETNEIGH: /* the list is empty: who is asked for is found by lwIP alone */
+	case RTM_GETNEIGH:
 		return dumps ? dump(h, a) : -EOPNOTSUPP;
 	case RTM_NEWLINK:
 	case RTM_SETLINK:
