@@ -230,6 +230,19 @@ static uint64_t told(const uint64_t *counter)
 	return n < MAX_TOLD ? n : MAX_TOLD;
 }
 
+void net_claimed(unsigned index, struct noxs_net_address claimed[NOXS_NET_ADDRESSES])
+{
+	const struct noxs_net_front *front =
+		(const struct noxs_net_front *)(net_devs[index].window + NOXS_NET_OFF_FRONT);
+
+	memcpy(claimed, front->address, sizeof(front->address));
+	/* What is checked is the copy: it is not read from the guest's memory again. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < NOXS_NET_ADDRESSES; i++)
+		if (!net_is_claim(&claimed[i]))
+			claimed[i] = (struct noxs_net_address){0};
+}
+
 struct net_counters net_counters(unsigned index)
 {
 	const struct net_dev *d = &net_devs[index];

@@ -76,5 +76,8 @@ struct net_counters {
 	const char *broken; /* why it carries nothing any more; NULL */
 };
 struct net_counters net_counters(unsigned index);
+/* The addresses that the guest says it has: each is a net_is_claim(), or family 0. Any of them can
+ * be somebody else's: for people to read, and for nothing to depend on. */
+void net_claimed(unsigned index, struct noxs_net_address claimed[NOXS_NET_ADDRESSES]);
 
 #endif

@@ -18,6 +18,8 @@
 #ifndef MAYFLY_NET_WIRE_H
 #define MAYFLY_NET_WIRE_H
 
+#include <stdbool.h>
+
 #include "../noxs/net.h"
 
 #define NET_WIRE_VERSION 2u
@@ -48,5 +50,11 @@ struct net_opened {
 	int32_t queue;                /* xdp */
 	uint32_t ifindex, bind_flags; /* NET_OPENED_BIND; in the socket's network namespace */
 };
+
+/* What a guest, or a shell that it has taken over, says is an address: can it be printed as one? */
+static inline bool net_is_claim(const struct noxs_net_address *a)
+{
+	return a->family == 4 ? a->prefix <= 32 : a->family == 6 && a->prefix <= 128;
+}
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run_net.c: see run_net.h. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -91,6 +92,24 @@ int run_net_attach(struct vm *vm, struct guest *guest, struct err *err)
 	return 0;
 }
 
+/* The guest's word: nothing here depends on it. */
+static void print_claimed(FILE *f, unsigned index)
+{
+	struct noxs_net_address all[NOXS_NET_ADDRESSES];
+	const char *before = "; the guest says it has ";
+	char text[INET6_ADDRSTRLEN];
+
+	net_claimed(index, all);
+	for (unsigned i = 0; i < NOXS_NET_ADDRESSES; i++) {
+		if (!all[i].family)
+			continue;
+		inet_ntop(all[i].family == 6 ? AF_INET6 : AF_INET, all[i].address, text,
+			  sizeof(text));
+		fprintf(f, "%s%s/%u", before, text, all[i].prefix);
+		before = ", ";
+	}
+}
+
 void run_net_stats(FILE *f)
 {
 	static const char *const backend[] = {"?", "xdp", "tap", "user"};
@@ -102,11 +121,13 @@ void run_net_stats(FILE *f)
 		fprintf(f,
 			"mayfly: net %s: %s %s: in %" PRIu64 " frames, %" PRIu64 " bytes, %" PRIu64
 			" dropped; out %" PRIu64 ", %" PRIu64 ", %" PRIu64 "; kicks %" PRIu64
-			"%s%s%s\n",
+			"%s%s%s",
 			net.link[i].config.name, backend[o->backend <= 3 ? o->backend : 0],
 			o->ifname, c.rx_frames, c.rx_bytes, c.rx_dropped, c.tx_frames, c.tx_bytes,
 			c.tx_dropped, c.kicks, c.copying ? "; rings copied" : "",
 			c.broken ? "; " : "", c.broken ? c.broken : "");
+		print_claimed(f, i);
+		fputc('\n', f);
 	}
 }
 

@@ -59,6 +59,7 @@ unsigned shell_net_counters(const struct shell *s, struct news_net *net)
 			.copying = c.copying,
 			.broken = c.broken != NULL,
 		};
+		net_claimed(i, net[i].claimed);
 	}
 	return s->nnet;
 }

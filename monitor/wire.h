@@ -172,6 +172,8 @@ struct news_net {
 	uint64_t kicks;   /* system calls to send or to fill */
 	uint32_t copying; /* AF_XDP: the rings are copied */
 	uint32_t broken;  /* it carries nothing any more */
+	/* What the guest says that it has (net_is_claim): nobody has looked whether it is so. */
+	struct noxs_net_address claimed[NOXS_NET_ADDRESSES];
 };
 
 enum news_end {
@@ -235,7 +237,7 @@ struct run_reply {
 
 _Static_assert(sizeof(struct shell_message) == 16, "wire");
 _Static_assert(sizeof(struct shell_start) == 80, "wire");
-_Static_assert(sizeof(struct news_net) == 64, "wire");
+_Static_assert(sizeof(struct news_net) == 144, "wire");
 _Static_assert(sizeof(struct news) == 24, "wire");
 _Static_assert(sizeof(struct log_frame) == 24, "wire");
 

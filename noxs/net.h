@@ -153,7 +153,8 @@ struct noxs_net_front {
 	uint64_t rx_frames, rx_bytes, rx_dropped;
 	uint64_t tx_frames, tx_bytes, tx_dropped; /* dropped: no buffer, no room */
 	uint64_t doorbells;
-	/* The addresses that it has now: DHCP's and SLAAC's, too. For inspect. */
+	/* The addresses that it has now: DHCP's and SLAAC's, too; the link-local one last. For
+	 * inspect, which shows them as the guest's claim. */
 	struct noxs_net_address address[NOXS_NET_ADDRESSES];
 };
 

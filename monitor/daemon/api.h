@@ -126,7 +126,7 @@ void out_vm(struct out *o, const char *key, const struct vm *vm);
 void out_exit(struct out *o, const struct vm *vm);       /* an object Exit */
 void out_run_result(struct out *o, const struct vm *vm); /* RunResult */
 /* Members "net": nothing where net is NULL. */
-void out_net(struct out *o, const struct vm_net *net);
+void out_net(struct out *o, const struct vm *vm);
 void out_net_stats(struct out *o, const struct vm_net *net);
 void out_stats(struct out *o, const struct vm *vm);
 void out_event(struct out *o, const struct event *event);

@@ -30,7 +30,7 @@ static void addresses(struct out *o, const struct noxs_net_address *a, int n)
 	}
 }
 
-static void device(struct out *o, const struct vm_net_device *d)
+static void device(struct out *o, const struct vm_net_device *d, bool lives)
 {
 	const struct noxs_net_config *c = &d->config;
 	const char *port = d->ports;
@@ -48,6 +48,11 @@ static void device(struct out *o, const struct vm_net_device *d)
 	if (c->flags & NOXS_NET_SLAAC)
 		out_string(o, NULL, "auto");
 	out_close(o, ']');
+	if (lives) {
+		out_open(o, "guest_addresses", '[');
+		addresses(o, d->counters.claimed, NOXS_NET_ADDRESSES);
+		out_close(o, ']');
+	}
 	out_open(o, "gateways", '[');
 	addresses(o, c->gateway, 2);
 	out_close(o, ']');
@@ -70,13 +75,15 @@ static void device(struct out *o, const struct vm_net_device *d)
 	out_close(o, '}');
 }
 
-void out_net(struct out *o, const struct vm_net *net)
+void out_net(struct out *o, const struct vm *vm)
 {
+	const struct vm_net *net = vm->net;
+
 	if (!net)
 		return;
 	out_open(o, "net", '[');
 	for (unsigned i = 0; i < net->n; i++)
-		device(o, &net->device[i]);
+		device(o, &net->device[i], vm->state == VM_RUNNING || vm->state == VM_PAUSED);
 	out_close(o, ']');
 }
 

@@ -82,7 +82,7 @@ void out_vm(struct out *o, const char *key, const struct vm *vm)
 	}
 	if (vm->pid)
 		out_int(o, "pid", vm->pid);
-	out_net(o, vm->net);
+	out_net(o, vm);
 	if (vm->state == VM_EXITED) {
 		out_time(o, "ended_at", vm->ended_ns);
 		how_it_ended(o, vm);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "vm_net.h"
 
 /* ---- GET /v1/vms ---- */
 
@@ -97,11 +98,28 @@ void api_list(struct request *r)
 
 /* ---- one VM ---- */
 
+/* What addresses were given to it by others only itself can tell, so it is asked; if it does not
+ * answer, what was known before will do. */
+static void asked(void *arg, struct vm *vm, int failure, const struct err *err)
+{
+	struct request *r = arg;
+
+	(void)failure;
+	(void)err;
+	if (request_release(r))
+		reply_vm(r, 200, vm);
+}
+
 void api_inspect(struct request *r)
 {
 	struct vm *vm = request_vm(r);
+	struct err err = {0};
 
-	if (vm)
+	if (!vm)
+		return;
+	request_hold(r);
+	if ((!vm_net_is_given(vm->net) || engine_stats(r->engine, vm, asked, r, &err)) &&
+	    request_release(r))
 		reply_vm(r, 200, vm);
 }
 

@@ -33,6 +33,9 @@ static int parse_net(const char **payload, size_t *bytes, size_t n, struct news_
 		     c->tx_dropped | c->kicks) >= MAX_COUNT ||
 		    c->copying > 1 || c->broken > 1)
 			return -EPROTO;
+		for (int k = 0; k < NOXS_NET_ADDRESSES; k++)
+			if (c->claimed[k].family && !net_is_claim(&c->claimed[k]))
+				return -EPROTO;
 	}
 	item->nnet = (unsigned)n;
 	return 0;

@@ -200,6 +200,14 @@ void vm_net_take(struct vm_net_device *d, struct wire_net *h)
 }
 
 void vm_net_count(struct vm_net *net, const struct news_net *counters, unsigned n)
+bool vm_net_is_given(const struct vm_net *net)
+{
+	for (unsigned i = 0; net && i < net->n; i++)
+		if (net->device[i].config.flags & (NOXS_NET_DHCP | NOXS_NET_SLAAC))
+			return true;
+	return false;
+}
+
 {
 	for (unsigned i = 0; net && i < n && i < net->n; i++)
 		net->device[i].counters = counters[i];

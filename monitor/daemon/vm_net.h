@@ -16,7 +16,7 @@ struct vm_net_device {
 	bool is_open;
 	struct net_opened opened;      /* once it is */
 	struct noxs_net_config config; /* as asked for; once it is open, as the guest has it */
-	struct news_net counters;      /* the last that are known */
+	struct news_net counters;      /* the last that are known; claimed: what the guest says */
 	bool own_mac, own_ip;          /* they were asked for */
 	const char *spec;              /* for mayfly net-open, as net_spec_print has it */
 	uint16_t nports;
@@ -58,6 +58,9 @@ static inline unsigned net_handed_fds(const struct net_handed *h)
 {
 	return h->wire.prepared ? 0 : 1 + h->wire.nfds;
 }
+/* Has it addresses that DHCP or a router gives, and only the guest knows? net may be NULL. */
+bool vm_net_is_given(const struct vm_net *net);
+
 void net_handed_close(const struct net_handed *h);
 
 #endif

@@ -291,6 +291,27 @@ static void is_configured(void **state)
 	assert_int_equal(look(), 0);
 }
 
+/* The guest writes what it likes there. */
+static void claims_are_checked(void **state)
+{
+	struct noxs_net_address got[NOXS_NET_ADDRESSES], *said = front()->address;
+	const struct noxs_net_address none = {0};
+
+	(void)state;
+	net_claimed(0, got);
+	for (unsigned i = 0; i < NOXS_NET_ADDRESSES; i++)
+		assert_memory_equal(&got[i], &none, sizeof(none));
+	said[0] = (struct noxs_net_address){.family = 4, .prefix = 33, .address = {10}};
+	said[1] = (struct noxs_net_address){.family = 6, .prefix = 64, .address = {0xfd}};
+	said[2] = (struct noxs_net_address){.family = 255, .prefix = 1, .address = {10}};
+	said[3] = (struct noxs_net_address){.family = 4, .prefix = 24, .address = {10}};
+	net_claimed(0, got);
+	assert_memory_equal(&got[0], &none, sizeof(none));
+	assert_memory_equal(&got[1], &said[1], sizeof(none));
+	assert_memory_equal(&got[2], &none, sizeof(none));
+	assert_memory_equal(&got[3], &said[3], sizeof(none));
+}
+
 /* ---- a tap ---- */
 
 static void frames_go_out(void **state)
@@ -1090,6 +1111,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(is_shown, tap),
 		T(is_configured, tap),
+		T(claims_are_checked, tap),
 		T(frames_go_out, tap),
 		T(frames_come_in, tap),
 		T(segments_come_in_pieces, vnet_tap),

@@ -132,19 +132,53 @@ static void counters_of_net_devices(void **state)
 	(void)state;
 	all.net[0].rx_frames = 7;
 	all.net[1].broken = 1;
-	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 128), &item), 0);
+	assert_int_equal(
+		parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 2 * sizeof(all.net[0])), &item),
+		0);
 	assert_int_equal(item.nnet, 2);
 	assert_int_equal(item.net[0].rx_frames, 7);
 	assert_int_equal(item.net[1].broken, 1);
-	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 127), &item), -EPROTO);
-	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 256), &item), 0);
+	assert_int_equal(
+		parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 2 * sizeof(all.net[0]) - 1),
+		      &item),
+		-EPROTO);
+	assert_int_equal(
+		parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 4 * sizeof(all.net[0])), &item),
+		0);
 	assert_int_equal(item.nnet, NOXS_NET_MAX);
 	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all)), &item), -EPROTO);
 	all.net[1].broken = 2;
-	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 128), &item), -EPROTO);
+	assert_int_equal(
+		parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 2 * sizeof(all.net[0])), &item),
+		-EPROTO);
 	all.net[1].broken = 0;
 	all.net[1].tx_bytes = 1ull << 60;
-	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 128), &item), -EPROTO);
+	assert_int_equal(
+		parse(compose(NEWS_STATS, 0, &all, sizeof(all.c) + 2 * sizeof(all.net[0])), &item),
+		-EPROTO);
+}
+
+static void claimed_addresses(void **state)
+{
+	struct {
+		struct news_counters c;
+		struct news_net net;
+	} all = {0};
+	struct noxs_net_address *a = &all.net.claimed[3];
+	struct news_item item;
+
+	(void)state;
+	*a = (struct noxs_net_address){.family = 6, .prefix = 128, .address = {0xfd}};
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all)), &item), 0);
+	assert_memory_equal(&item.net[0].claimed[3], a, sizeof(*a));
+	a->prefix = 129;
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all)), &item), -EPROTO);
+	*a = (struct noxs_net_address){.family = 4, .prefix = 32};
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all)), &item), 0);
+	a->prefix = 33;
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all)), &item), -EPROTO);
+	*a = (struct noxs_net_address){.family = 5};
+	assert_int_equal(parse(compose(NEWS_STATS, 0, &all, sizeof(all)), &item), -EPROTO);
 }
 
 static size_t compose_exit(struct news_exit x, const char *rest, size_t bytes)
@@ -374,6 +408,7 @@ int main(void)
 		cmocka_unit_test(output_names_its_stream),
 		cmocka_unit_test(counters),
 		cmocka_unit_test(counters_of_net_devices),
+		cmocka_unit_test(claimed_addresses),
 		cmocka_unit_test(exits),
 		cmocka_unit_test(exits_with_net_devices),
 		cmocka_unit_test(long_reasons_are_cut),
