@@ -14,6 +14,7 @@
 
 #include "engine_own.h"
 #include "net_job.h"
+#include "vm_address.h"
 
 #define RETRY_NS    1000000ull /* START did not fit into the socket's buffer */
 #define RETRIES_MAX 10         /* each waits twice as long: 1 s in all */
@@ -235,9 +236,10 @@ int engine_start(struct engine *e, struct vm *vm, engine_done *done, void *arg, 
 	r->start->arg = arg;
 	vms_set_state(&e->vms, r, VM_STARTING);
 	record_hold(r);
-	ret = e->ending ? ENGINE_BUSY
-			: images_get(e->images, vm->image, r->start->image_fd, image_is_prepared, r,
-				     &image, &why);
+	ret = e->ending ? ENGINE_BUSY : vm_address_take(&e->vms, r, &why);
+	if (!ret)
+		ret = images_get(e->images, vm->image, r->start->image_fd, image_is_prepared, r,
+				 &image, &why);
 	if (ret == IMAGES_LATER)
 		return 0; /* held until then */
 	if (e->ending)

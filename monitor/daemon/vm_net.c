@@ -96,6 +96,7 @@ static void copy_device(struct vm_net_device *d, const struct net_spec *spec, ch
 	d->kind = (uint8_t)spec->kind;
 	d->config = spec->config;
 	d->own_ip = spec->has_ip;
+	memcpy(d->segment, spec->kind == NET_XDP ? spec->ifname : spec->bridge, sizeof(d->segment));
 	memcpy(d->opened.ifname, spec->ifname, sizeof(d->opened.ifname));
 	net_spec_print(spec, text, sizeof(text));
 	d->spec = append(at, text);
@@ -199,7 +200,6 @@ void vm_net_take(struct vm_net_device *d, struct wire_net *h)
 	d->is_open = true;
 }
 
-void vm_net_count(struct vm_net *net, const struct news_net *counters, unsigned n)
 bool vm_net_is_given(const struct vm_net *net)
 {
 	for (unsigned i = 0; net && i < net->n; i++)
@@ -208,6 +208,7 @@ bool vm_net_is_given(const struct vm_net *net)
 	return false;
 }
 
+void vm_net_count(struct vm_net *net, const struct news_net *counters, unsigned n)
 {
 	for (unsigned i = 0; net && i < n && i < net->n; i++)
 		net->device[i].counters = counters[i];

@@ -10,6 +10,17 @@
 
 #include "../net_spec.h"
 #include "engine.h"
+#include "table.h"
+
+struct record;
+
+/* One static address in vms.by_address: vm_address.c. */
+struct vm_net_address {
+	struct table_node node;
+	struct record *record; /* whose it is; NULL: it is not in the table */
+	const char *segment;
+	struct noxs_net_address address;
+};
 
 struct vm_net_device {
 	uint8_t kind; /* enum net_kind */
@@ -18,7 +29,9 @@ struct vm_net_device {
 	struct noxs_net_config config; /* as asked for; once it is open, as the guest has it */
 	struct news_net counters;      /* the last that are known; claimed: what the guest says */
 	bool own_mac, own_ip;          /* they were asked for */
-	const char *spec;              /* for mayfly net-open, as net_spec_print has it */
+	char segment[16];              /* the bridge or interface that it shares; "": none */
+	struct vm_net_address taken[NOXS_NET_ADDRESSES]; /* of config.address */
+	const char *spec; /* for mayfly net-open, as net_spec_print has it */
 	uint16_t nports;
 	const char *ports; /* nports strings, one behind the other */
 };
@@ -45,6 +58,9 @@ int vm_net_of_flavour(const char *key, struct vm_net **net, struct err *err);
 /* A device that was opened for nobody in particular, as h, becomes d. */
 void vm_net_take(struct vm_net_device *d, struct wire_net *h);
 
+/* Has it addresses that DHCP or a router gives, and only the guest knows? net may be NULL. */
+bool vm_net_is_given(const struct vm_net *net);
+
 /* What its shell tells of n of them; net may be NULL: then nothing is believed. */
 void vm_net_count(struct vm_net *net, const struct news_net *counters, unsigned n);
 
@@ -58,9 +74,6 @@ static inline unsigned net_handed_fds(const struct net_handed *h)
 {
 	return h->wire.prepared ? 0 : 1 + h->wire.nfds;
 }
-/* Has it addresses that DHCP or a router gives, and only the guest knows? net may be NULL. */
-bool vm_net_is_given(const struct vm_net *net);
-
 void net_handed_close(const struct net_handed *h);
 
 #endif

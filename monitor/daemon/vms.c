@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "images.h"
+#include "vm_address.h"
 #include "vm_net.h"
 #include "vm_spec.h"
 #include "vms.h"
@@ -17,8 +18,9 @@ int vms_init(struct vms *vms, struct err *err)
 	*vms = (struct vms){0};
 	list_init(&vms->order);
 	list_init(&vms->ended);
-	if (table_init(&vms->by_id) || table_init(&vms->by_name)) {
+	if (table_init(&vms->by_id) || table_init(&vms->by_name) || table_init(&vms->by_address)) {
 		table_free(&vms->by_id);
+		table_free(&vms->by_name);
 		err_set(err, ENOMEM, "no memory for the table of VMs");
 		return -ENOMEM;
 	}
@@ -67,6 +69,7 @@ void vms_free(struct vms *vms)
 	}
 	table_free(&vms->by_id);
 	table_free(&vms->by_name);
+	table_free(&vms->by_address);
 }
 
 /* ---- ids and names ---- */
@@ -224,6 +227,8 @@ void vms_set_state(struct vms *vms, struct record *r, enum vm_state state)
 	vms->count[r->vm.state]--;
 	vms->count[state]++;
 	r->vm.state = (uint8_t)state;
+	if (state == VM_EXITED)
+		vm_address_give_up(vms, r);
 }
 
 void vms_remove(struct vms *vms, struct record *r)
@@ -238,6 +243,7 @@ void vms_remove(struct vms *vms, struct record *r)
 	table_remove(&vms->by_id, &r->by_id);
 	if (r->vm.name)
 		table_remove(&vms->by_name, &r->by_name);
+	vm_address_give_up(vms, r);
 	vms->count[r->vm.state]--;
 	if (!r->holds)
 		record_free(r);

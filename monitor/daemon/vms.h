@@ -81,7 +81,7 @@ static inline struct record *record_of(struct vm *vm)
 }
 
 struct vms {
-	struct table by_id, by_name;
+	struct table by_id, by_name, by_address; /* struct vm_net_address of those that live */
 	struct link order;
 	struct link ended; /* oldest first */
 	uint32_t ended_count;

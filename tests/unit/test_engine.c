@@ -12,6 +12,7 @@
 /* sources: monitor/daemon/pool.c monitor/daemon/shells.c monitor/daemon/slots.c */
 /* sources: monitor/daemon/text.c monitor/daemon/timers.c monitor/daemon/tsc.c */
 /* sources: monitor/daemon/vm_spec.c monitor/daemon/vms.c monitor/daemon/vm_net.c */
+/* sources: monitor/daemon/vm_address.c */
 /* sources: monitor/daemon/engine_net.c monitor/net_spec.c monitor/net_address.c */
 /* sources: monitor/net_spec_print.c monitor/net_port.c */
 #include <setjmp.h>
@@ -136,6 +137,53 @@ static void net_devices_with_large_arguments(void **state)
 	world_wait(vm);
 	assert_int_equal(vm->end, END_EXITED);
 	assert_memory_equal(vm->out[0], "eth0 9 2 wire|", 14);
+}
+
+static void an_address_is_one_vms(void **state)
+{
+	static const char *const first[] = {"tap,bridge=br0,ip=10.0.0.7/24,ip=fd00::7/64"};
+	static const char *const same[] = {"user", "xdp=br0,ip=fd00::7/48"};
+	static const char *const twice[] = {"tap,bridge=br0,ip=10.0.0.8/24",
+					    "xdp=br0,ip=10.0.0.8/24"};
+	static const char *const elsewhere[] = {"tap,bridge=br1,ip=10.0.0.7/24",
+						"tap,ip=10.0.0.7/24"};
+	struct vm_spec spec = world_spec("serve", NULL), brief;
+	struct told t = {0};
+	struct err err = {0};
+	struct vm *one, *two, *other;
+
+	(void)state;
+	spec.name = "first";
+	spec.net = first;
+	spec.nnet = 1;
+	one = world_start(&spec);
+	brief = world_spec("exit:0", NULL);
+	brief.net = same;
+	brief.nnet = 2;
+	assert_int_equal(engine_create(E, &brief, &two, &err), 0); /* it may be for later */
+	assert_int_equal(engine_start(E, two, tell, &t, &err), 0);
+	assert_int_equal(t.calls, 1);
+	assert_int_equal(t.failure, ENGINE_CONFLICT);
+	assert_non_null(strstr(t.message, "ip=fd00::7/48 is VM first's, which is on br0, too"));
+	assert_int_equal(t.state, VM_EXITED);
+	brief.net = twice;
+	assert_int_equal(engine_create(E, &brief, &two, &err), 0);
+	assert_int_equal(engine_start(E, two, tell, &t, &err), 0);
+	assert_int_equal(t.failure, ENGINE_CONFLICT);
+	assert_non_null(
+		strstr(t.message, "two of the VM's net devices on br0 have ip=10.0.0.8/24"));
+	brief.net = elsewhere;
+	other = world_start(&brief);
+	world_wait(other);
+	assert_int_equal(other->end, END_EXITED);
+	/* Once it has ended. */
+	assert_int_equal(engine_kill(E, one, SIGKILL, &err), 0);
+	world_wait(one);
+	brief.net = first;
+	brief.nnet = 1;
+	two = world_start(&brief);
+	world_wait(two);
+	assert_int_equal(two->end, END_EXITED);
 }
 
 static bool net_has_begun(void *arg)
@@ -1025,6 +1073,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(net_devices_are_opened_and_handed_on),
 		IN_WORLD(net_devices_with_large_arguments),
+		IN_WORLD(an_address_is_one_vms),
 		IN_WORLD(flavours_with_net),
 		IN_WORLD(a_flavour_goes_while_somebody_waits),
 		IN_WORLD(a_flavour_whose_net_cannot_be_opened),

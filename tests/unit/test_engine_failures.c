@@ -12,6 +12,7 @@
 /* sources: monitor/daemon/pool.c monitor/daemon/shells.c monitor/daemon/slots.c */
 /* sources: monitor/daemon/text.c monitor/daemon/timers.c monitor/daemon/tsc.c */
 /* sources: monitor/daemon/vm_spec.c monitor/daemon/vms.c monitor/daemon/vm_net.c */
+/* sources: monitor/daemon/vm_address.c */
 /* sources: monitor/daemon/engine_net.c monitor/net_spec.c monitor/net_address.c */
 /* sources: monitor/net_spec_print.c monitor/net_port.c */
 #include <setjmp.h>
