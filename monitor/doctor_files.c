@@ -132,5 +132,7 @@ void doctor_file_checks(struct doctor *d)
 	check_helper(d, "helper-image", "mayfly-image", true, "no image can be prepared");
 	check_helper(d, "helper-backtrace", "mayfly-backtrace", false,
 		     "crashes are reported without function names");
+	check_helper(d, "helper-net", "mayfly-net", false,
+		     "no bridge, and no AF_XDP; --net user and tap work");
 	check_run_dir(d);
 }

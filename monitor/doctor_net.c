@@ -7,14 +7,14 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <linux/bpf.h>
 #include <linux/capability.h>
-#include <linux/magic.h>
 #include <linux/seccomp.h>
 
 #include "doctor.h"
@@ -34,13 +34,55 @@ static bool capable(unsigned cap)
 	return data[cap / 32].effective >> (cap % 32) & 1;
 }
 
-static void check_capability(struct doctor *d)
+/* ---- user: no privilege, but a program ---- */
+
+/* As posix_spawnp looks for it. False: it is in none of $PATH's directories. */
+static bool find_program(const char *name, char *path, size_t size)
+{
+	const char *dir = getenv("PATH");
+
+	for (size_t n; dir && *dir; dir += n + (dir[n] == ':')) {
+		n = strcspn(dir, ":");
+		if ((size_t)snprintf(path, size, "%.*s/%s", (int)n, n ? dir : ".", name) < size &&
+		    !access(path, X_OK))
+			return true;
+	}
+	return false;
+}
+
+static void check_user(struct doctor *d)
+{
+	char path[200], most[32];
+
+	if (!find_program("passt", path, sizeof(path))) {
+		doctor_add(d, "net-user", CHECK_WARN,
+			   "passt is not in PATH: --net user and -p cannot be had");
+		doctor_fix(d, "as root: apt install passt");
+	} else if (doctor_read("/proc/sys/user/max_user_namespaces", most, sizeof(most)) &&
+		   !strcmp(most, "0")) {
+		doctor_add(d, "net-user", CHECK_WARN,
+			   "%s is there, but isolates itself by a user namespace, and none is "
+			   "allowed",
+			   path);
+		doctor_fix(d, "as root: sysctl user.max_user_namespaces=10000");
+	} else {
+		doctor_add(d, "net-user", CHECK_OK, "%s: --net user and -p, without privileges",
+			   path);
+	}
+}
+
+/* ---- taps and bridges ---- */
+
+static void check_admin(struct doctor *d)
 {
 	if (capable(CAP_NET_ADMIN)) {
-		doctor_add(d, "net-admin", CHECK_OK, "CAP_NET_ADMIN is there");
+		doctor_add(d, "net-admin", CHECK_OK,
+			   "CAP_NET_ADMIN is there: taps and bridges can be made and used");
 		return;
 	}
-	doctor_add(d, "net-admin", CHECK_WARN, "no CAP_NET_ADMIN: no network device can be made");
+	doctor_add(d, "net-admin", CHECK_WARN,
+		   "no CAP_NET_ADMIN: of taps and interfaces, only taps that belong to this user "
+		   "can be had; --net user needs none");
 	doctor_fix(d, "run as root, or give the container --cap-add NET_ADMIN");
 }
 
@@ -53,39 +95,81 @@ static void check_tun(struct doctor *d)
 		close(fd);
 		return;
 	}
-	doctor_add(d, "net-tap", CHECK_WARN, "/dev/net/tun: %s", strerror(errno));
+	doctor_add(d, "net-tap", CHECK_WARN, "/dev/net/tun: %s: --net tap cannot be had",
+		   strerror(errno));
 	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
 		doctor_fix(d, "as root: modprobe tun; for a container: --device /dev/net/tun");
 	else
 		doctor_fix(d, "for a container: --device /dev/net/tun");
 }
 
+/* ---- AF_XDP ---- */
+
+/* What an XDP program takes, of privileges and of the kernel: loads one that passes all on, and
+ * lets go of it. 0 or an errno. */
+static int load_xdp(void)
+{
+	const struct bpf_insn program[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_XDP,
+		.insns = (uintptr_t)program,
+		.insn_cnt = sizeof(program) / sizeof(program[0]),
+		.license = (uintptr_t) "GPL",
+	};
+	long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+
+	if (fd < 0)
+		return errno;
+	close((int)fd);
+	return 0;
+}
+
 static void check_xdp(struct doctor *d)
 {
+	static const char name[] = "net-xdp";
 	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-	int error = errno;
-	struct statfs fs;
+	int error = fd < 0 ? errno : 0;
+	const char *what = "an AF_XDP socket";
 
 	if (fd >= 0) {
-		doctor_add(d, "net-xdp", CHECK_OK, "AF_XDP sockets can be made");
 		close(fd);
-	} else if (error == EPERM) {
-		doctor_add(d, "net-xdp", CHECK_WARN, "AF_XDP: %s; TAP is used", strerror(error));
-		doctor_fix(d, "run as root, or give the container --cap-add NET_RAW --cap-add BPF");
-	} else {
-		doctor_add(d, "net-xdp", CHECK_WARN, "AF_XDP: %s; TAP is used", strerror(error));
-		doctor_fix(d, "use a kernel with CONFIG_XDP_SOCKETS");
+		error = load_xdp();
+		what = "an XDP program";
 	}
+	if (!error && capable(CAP_NET_ADMIN)) {
+		doctor_add(d, name, CHECK_OK,
+			   "AF_XDP sockets and XDP programs can be had: --net xdp=IFACE");
+	} else if (!error || error == EPERM || error == EACCES) {
+		doctor_add(d, name, CHECK_WARN, "no right to %s: --net xdp cannot be had",
+			   error ? what : "interfaces");
+		doctor_fix(d, "run as root, or give the container --cap-add NET_ADMIN --cap-add "
+			      "NET_RAW --cap-add BPF; without, use --net user");
+	} else {
+		doctor_add(d, name, CHECK_WARN, "%s: %s: --net xdp cannot be had", what,
+			   strerror(error));
+		doctor_fix(d, "use a kernel with CONFIG_XDP_SOCKETS and CONFIG_BPF_SYSCALL, or "
+			      "--net tap");
+	}
+}
 
-	if (!statfs("/sys/fs/bpf", &fs) && (uint32_t)fs.f_type == BPF_FS_MAGIC) {
-		doctor_add(d, "net-bpffs", CHECK_OK, "/sys/fs/bpf is mounted");
+/* A VM's own veth or macvlan stands in a network namespace made for it. */
+static void check_shared(struct doctor *d)
+{
+	if (capable(CAP_SYS_ADMIN)) {
+		doctor_add(d, "net-xdp-shared", CHECK_OK,
+			   "CAP_SYS_ADMIN is there, for AF_XDP on a bridge or with share");
 		return;
 	}
-	doctor_add(d, "net-bpffs", CHECK_WARN,
-		   "/sys/fs/bpf is not mounted: one XDP program an "
-		   "interface, without libxdp's dispatcher");
-	doctor_fix(d, "as root: mount -t bpf bpf /sys/fs/bpf");
+	doctor_add(d, "net-xdp-shared", CHECK_WARN,
+		   "no CAP_SYS_ADMIN: AF_XDP on a bridge, or with share, cannot be had");
+	doctor_fix(d, "run as root, or give the container --cap-add SYS_ADMIN; or use --net "
+		      "tap,bridge=BRIDGE");
 }
+
+/* ---- the jail ---- */
 
 static void check_seccomp(struct doctor *d)
 {
@@ -101,8 +185,10 @@ static void check_seccomp(struct doctor *d)
 
 void doctor_net_checks(struct doctor *d)
 {
-	check_capability(d);
+	check_user(d);
+	check_admin(d);
 	check_tun(d);
 	check_xdp(d);
+	check_shared(d);
 	check_seccomp(d);
 }
