@@ -41,6 +41,7 @@ struct net_iface {
 	bool has_gateway6, dhcp;
 	uint16_t mtu, mtu6;         /* netif's own say nothing where the device takes segments */
 	uint64_t early_until_ns[2]; /* DHCP's, and a router's, answer is worth waiting for */
+	uint64_t lease_ns, lease_try_ns; /* lease.c: given at; asked for again at */
 };
 
 extern struct net_iface *net_ifaces[NOXS_NET_MAX]; /* by row of uk_net_dev; NULL: none yet */
@@ -112,6 +113,10 @@ void net_timewait_trim(void);
 void net_timers_age(uint64_t now_ns);
 void net_arp_asks(void);     /* a request was sent: it may have to be repeated */
 void net_groups_asked(void); /* a querier wants to hear which groups we are in */
+
+/* ---- lease.c: for timers.c ---- */
+uint64_t net_lease_in_ms(void); /* UINT64_MAX: no lease needs anything */
+void net_lease_run(void);
 
 /* ---- partial.c ---- */
 /* Is a TCP or UDP checksum left to be filled in by whoever sends it? Then this host sent it. */

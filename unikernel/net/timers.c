@@ -218,38 +218,29 @@ static void groups_run(uint64_t passed_ms)
 	} while (ticks-- > 1);
 }
 
-static uint64_t dhcp_in(bool fine)
+/* Requests that were not answered yet. */
+static uint64_t dhcp_in(void)
 {
 	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
 		const struct dhcp *dhcp =
 			net_ifaces[i] ? netif_dhcp_data(&net_ifaces[i]->netif) : NULL;
 
-		if (dhcp && dhcp->state != DHCP_STATE_OFF && (!fine || dhcp->request_timeout))
-			return fine ? DHCP_FINE_TIMER_MSECS : DHCP_COARSE_TIMER_MSECS;
+		if (dhcp && dhcp->state != DHCP_STATE_OFF && dhcp->request_timeout)
+			return DHCP_FINE_TIMER_MSECS;
 	}
 	return NEVER;
 }
 
-static uint64_t dhcp_fine_in(void)
-{
-	return dhcp_in(true);
-}
-
-static uint64_t dhcp_coarse_in(void)
-{
-	return dhcp_in(false);
-}
-
-static void dhcp_fine_run(uint64_t passed_ms)
+static void dhcp_run(uint64_t passed_ms)
 {
 	(void)passed_ms;
 	dhcp_fine_tmr();
 }
 
-static void dhcp_coarse_run(uint64_t passed_ms)
+static void lease_run(uint64_t passed_ms)
 {
 	(void)passed_ms;
-	dhcp_coarse_tmr();
+	net_lease_run();
 }
 
 static uint64_t recovery_in(void)
@@ -288,8 +279,8 @@ static struct timer {
 	{tcp_in, tcp_run, TCP_TMR_INTERVAL, false, 0, NEVER},
 	{neighbours_in, neighbours_run, ARP_TMR_INTERVAL, true, 0, NEVER},
 	{groups_in, groups_run, MLD6_TMR_INTERVAL, true, 0, NEVER},
-	{dhcp_fine_in, dhcp_fine_run, DHCP_FINE_TIMER_MSECS, false, 0, NEVER},
-	{dhcp_coarse_in, dhcp_coarse_run, DHCP_COARSE_TIMER_MSECS, false, 0, NEVER},
+	{dhcp_in, dhcp_run, DHCP_FINE_TIMER_MSECS, false, 0, NEVER},
+	{net_lease_in_ms, lease_run, 0, false, 0, NEVER},
 	{early_in, early_run, EARLY_MS, false, 0, NEVER},
 	{recovery_in, recovery_run, RECOVERY_MS, false, 0, NEVER},
 };
