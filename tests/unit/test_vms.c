@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_vms.c: what a VM may be asked to be; its record; how it is found. */
-/* sources: monitor/daemon/vm_address.c monitor/daemon/vms.c monitor/daemon/vm_spec.c monitor/daemon/text.c monitor/err.c */
+/* sources: monitor/daemon/vm_address.c */
+/* sources: monitor/daemon/vms.c monitor/daemon/vm_spec.c monitor/daemon/text.c monitor/err.c */
 /* sources: monitor/daemon/vm_net.c monitor/net_spec.c monitor/net_address.c */
 /* sources: monitor/net_spec_print.c monitor/net_port.c */
 #include <setjmp.h>
