@@ -140,6 +140,24 @@ struct net_iface *net_iface_of(const struct netif *netif)
 	return NULL;
 }
 
+static struct net_if_life life_of(const struct netif *netif, const struct noxs_net_address *a)
+{
+	struct net_if_life life = {.preferred_s = UINT32_MAX, .valid_s = UINT32_MAX};
+
+	for (int i = 0; a->family == 6 && i < LWIP_IPV6_NUM_ADDRESSES; i++) {
+		if (!ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) ||
+		    memcmp(netif_ip6_addr(netif, i)->addr, a->address, 16) != 0 ||
+		    netif_ip6_addr_isstatic(netif, i))
+			continue;
+		life.advertised = true;
+		life.preferred_s = netif_ip6_addr_pref_life(netif, i);
+		life.valid_s = netif_ip6_addr_valid_life(netif, i);
+		if (!ip6_addr_ispreferred(netif_ip6_addr_state(netif, i)))
+			life.preferred_s = 0;
+	}
+	return life;
+}
+
 /* The one that packets go to: of those that advertise themselves, before the static one. */
 static void gateway6(const struct net_iface *iface, struct net_if *out)
 {
@@ -176,6 +194,8 @@ bool net_if_get(uint32_t index, struct net_if *out)
 	if (netif_is_up(netif))
 		out->flags |= IFF_UP | (netif_is_link_up(netif) ? IFF_RUNNING | IFF_LOWER_UP : 0);
 	out->naddresses = addresses(netif, iface, out->address, uk_countof(out->address));
+	for (uint32_t i = 0; i < out->naddresses; i++)
+		out->life[i] = life_of(netif, &out->address[i]);
 	if (!iface) {
 		out->gateway4 = 0;
 		return true;

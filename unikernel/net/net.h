@@ -123,9 +123,13 @@ struct net_if {
 	uint8_t mac[6];
 	uint32_t naddresses;
 	struct noxs_net_address address[NOXS_NET_ADDRESSES + 2]; /* link-local, too */
-	uint32_t ip4, mask4, broadcast4, gateway4;               /* network order; 0: none */
-	struct noxs_net_address gateway6;                        /* family 0: none */
-	bool advertised;                                         /* gateway6: by a router */
+	struct net_if_life {                                     /* of each; a router's expire */
+		bool advertised;
+		uint32_t preferred_s, valid_s; /* UINT32_MAX: for ever */
+	} life[NOXS_NET_ADDRESSES + 2];
+	uint32_t ip4, mask4, broadcast4, gateway4; /* network order; 0: none */
+	struct noxs_net_address gateway6;          /* family 0: none */
+	bool advertised;                           /* gateway6: by a router */
 	uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;
 };
 /* ---- stack.c: for them ---- */

@@ -119,8 +119,8 @@ static size_t make_if_inet6(char *buf, size_t size)
 				continue;
 			for (uint32_t k = 0; k < 16; k++)
 				PRINT(&t, "%02x", a[k]);
-			PRINT(&t, " %02x %02x %02x %02x %8s\n", i, n.address[j].prefix, scope, 0x80,
-			      n.name);
+			PRINT(&t, " %02x %02x %02x %02x %8s\n", i, n.address[j].prefix, scope,
+			      n.life[j].advertised ? 0 : 0x80, n.name); /* IFA_F_PERMANENT */
 		}
 	}
 	return t.length;

@@ -166,15 +166,21 @@ static uint8_t scope_of(const struct net_if *nif, const struct noxs_net_address 
 	return RT_SCOPE_UNIVERSE;
 }
 
-static void put_address(struct nl_answer *a, const struct net_if *nif,
-			const struct noxs_net_address *at)
+static void put_address(struct nl_answer *a, const struct net_if *nif, uint32_t n)
 {
+	const struct noxs_net_address *at = &nif->address[n];
+	const struct net_if_life *life = &nif->life[n];
 	bool v4 = at->family == 4;
-	struct ifa_cacheinfo forever = {.ifa_prefered = 0xffffffff, .ifa_valid = 0xffffffff};
+	uint8_t flags = (uint8_t)((life->advertised ? 0 : IFA_F_PERMANENT) |
+				  (life->preferred_s ? 0 : IFA_F_DEPRECATED));
+	struct ifa_cacheinfo cache = {
+		.ifa_prefered = life->preferred_s,
+		.ifa_valid = life->valid_s,
+	};
 	struct ifaddrmsg i = {
 		.ifa_family = v4 ? AF_INET : AF_INET6,
 		.ifa_prefixlen = at->prefix,
-		.ifa_flags = IFA_F_PERMANENT,
+		.ifa_flags = flags,
 		.ifa_scope = scope_of(nif, at),
 		.ifa_index = nif->index,
 	};
@@ -187,8 +193,8 @@ static void put_address(struct nl_answer *a, const struct net_if *nif,
 			nl_u32(a, IFA_BROADCAST, nif->broadcast4);
 		nl_attribute(a, IFA_LABEL, nif->name, (uint32_t)strlen(nif->name) + 1);
 	}
-	nl_u32(a, IFA_FLAGS, IFA_F_PERMANENT);
-	nl_attribute(a, IFA_CACHEINFO, &forever, sizeof(forever));
+	nl_u32(a, IFA_FLAGS, flags);
+	nl_attribute(a, IFA_CACHEINFO, &cache, sizeof(cache));
 }
 
 static long set_address(const struct nlmsghdr *h, bool add)
@@ -347,7 +353,7 @@ static void dump_family(uint16_t type, bool v4, struct nl_answer *a)
 			continue;
 		for (uint32_t j = 0; type == RTM_GETADDR && j < nif.naddresses; j++)
 			if ((nif.address[j].family == 4) == v4)
-				put_address(a, &nif, &nif.address[j]);
+				put_address(a, &nif, j);
 		if (type != RTM_GETROUTE || i == IF_LOOPBACK_INDEX || !(nif.flags & IFF_UP))
 			continue;
 		if (!v4)
