@@ -46,6 +46,48 @@ known_world() {
 	done
 }
 
+advertise() {
+	here python3 "$(dirname "$BATS_TEST_FILENAME")/ra.py" c0 fe80::c 1800 fd09:: 7200 3600
+}
+
+# Linux has made an address of what it is told: for until_true.
+has_heard() {
+	advertise
+	ip -n "$home_ns" -6 address show dev eth0 | grep -q fd09::aff:fe09:2
+}
+
+@test "eth0 with what a router advertises: the address, its lifetime, the way out" {
+	for kind in process $(kinds tap ${LONG:+xdp}); do
+		[ "$kind" != process ] || [ ! -e "$T/slaac" ] || continue
+		known_world "$kind"
+		if [ "$kind" = process ]; then
+			ip -n "$home_ns" address del fd09::2/64 dev eth0
+			ip -n "$home_ns" -6 route del default
+			echo 2 | in_ns "$home_ns" tee /proc/sys/net/ipv6/conf/eth0/accept_ra >/dev/null
+			until_true 5 has_heard
+			# Not all kernels make a route of what was not solicited.
+			ip -n "$home_ns" -6 route replace default via fe80::c dev eth0
+		fi
+		ip -n "$C" address add fd08::1/128 dev lo nodad
+		ip=,ip=10.9.0.2/24,gw=10.9.0.1,ip=auto in_home 1 -- "$NET/interface" until fd08::1 \
+			>"$T/all" &
+		child=$!
+		while [ "$kind" != process ] && kill -0 $child 2>/dev/null; do
+			advertise
+			sleep 0.2
+		done
+		wait $child
+		grep -vE '^(/proc/net/|neighbour)' "$T/all" >"$T/seen"
+		grep '^/proc/net/if_inet6' "$T/all" | sort >>"$T/seen"
+		if [ "$kind" = process ]; then
+			mv "$T/seen" "$T/slaac"
+			grep -q 'fd09::aff:fe09:2/64 .* permanent 0 0 forever 0' "$T/slaac"
+		else
+			diff "$T/slaac" "$T/seen" || fail "$kind: see above"
+		fi
+	done
+}
+
 @test "epoll over eth0: edges, levels, room, ends, errors, other files beside it" {
 	for kind in $(kinds tap xdp ${LONG:+direct share}); do
 		world "$kind"

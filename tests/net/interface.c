@@ -3,7 +3,7 @@
  * interface.c: prints all that a program can learn of its interfaces, and of sockets on them, as
  * text that is the same in a VM and in a process whose network is the same. "-": no such thing.
  *
- *   interface ADDRESS   of a neighbour who runs serve
+ *   interface [until] ADDRESS...   of neighbours who run serve; until: first waits for one
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -471,11 +471,49 @@ static void datagram(void)
 	close(fd);
 }
 
-int main(int argc, char **argv)
+static void set_neighbour(const char *address)
 {
 	struct sockaddr_in *v4 = (void *)&neighbour;
 	struct sockaddr_in6 *v6 = (void *)&neighbour;
+	char text[80], *zone;
 
+	snprintf(text, sizeof(text), "%s", address);
+	zone = strchr(text, '%');
+	if (zone)
+		*zone++ = 0;
+	neighbour = (struct sockaddr_storage){0};
+	v4->sin_port = htons(PORT_ECHO); /* sin6_port, too */
+	neighbour.ss_family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	neighbour_bytes = neighbour.ss_family == AF_INET6 ? sizeof(*v6) : sizeof(*v4);
+	inet_pton(neighbour.ss_family, text,
+		  neighbour.ss_family == AF_INET6 ? (void *)&v6->sin6_addr : (void *)&v4->sin_addr);
+	if (zone)
+		v6->sin6_scope_id = if_nametoindex(zone);
+}
+
+/* Until there is a way to it. */
+static void wait_for_it(void)
+{
+	for (int tries = 0; tries < 500; tries++) {
+		int fd = socket(neighbour.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int ret = connect(fd, (void *)&neighbour, neighbour_bytes);
+
+		close(fd);
+		if (!ret)
+			return;
+		usleep(20000);
+	}
+	fail("connect");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "until")) {
+		set_neighbour(argv[2]);
+		wait_for_it();
+		argc--;
+		argv++;
+	}
 	libc();
 	dump(RTM_GETLINK, AF_UNSPEC, show_link);
 	dump(RTM_GETADDR, AF_INET, show_address);
@@ -488,19 +526,7 @@ int main(int argc, char **argv)
 	attributes();
 	binds();
 	for (int i = 1; i < argc; i++) {
-		char *zone = strchr(argv[i], '%');
-
-		if (zone)
-			*zone++ = 0;
-		neighbour = (struct sockaddr_storage){0};
-		v4->sin_port = htons(PORT_ECHO); /* sin6_port, too */
-		neighbour.ss_family = strchr(argv[i], ':') ? AF_INET6 : AF_INET;
-		neighbour_bytes = neighbour.ss_family == AF_INET6 ? sizeof(*v6) : sizeof(*v4);
-		inet_pton(neighbour.ss_family, argv[i],
-			  neighbour.ss_family == AF_INET6 ? (void *)&v6->sin6_addr
-							  : (void *)&v4->sin_addr);
-		if (zone)
-			v6->sin6_scope_id = if_nametoindex(zone);
+		set_neighbour(argv[i]);
 		connections();
 		datagram();
 	}
