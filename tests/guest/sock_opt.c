@@ -24,6 +24,7 @@ static void flags(void)
 	};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
+	CHECK(get_int(fd, IPPROTO_IP, IP_MTU_DISCOVER) == IP_PMTUDISC_WANT);
 	for (unsigned i = 0; i < sizeof(keep) / sizeof(*keep); i++) {
 		CHECK(set_int(fd, keep[i].level, keep[i].name, keep[i].v) == 0);
 		if (get_int(fd, keep[i].level, keep[i].name) != keep[i].v)

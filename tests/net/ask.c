@@ -8,6 +8,7 @@
  *   udp COUNT SIZE [LOST]   datagrams one by one, at most LOST (0) without an answer
  *   flood COUNT SIZE        datagrams that nobody answers; prints how many arrived
  *   big SIZE        one datagram of so many bytes and back: fragments
+ *   path MTU        datagrams that nobody may cut: the path's MTU is found, and kept to
  *   half            our half is closed first, theirs after all of it has come
  *   reset           they reset the connection
  *   abort N         we do, N times, and they see it
@@ -286,6 +287,38 @@ static void flood(unsigned count, size_t size)
 	close(fd);
 }
 
+static int path_mtu(int fd)
+{
+	int mtu, v6 = to.ss_family == AF_INET6;
+	socklen_t bytes = sizeof(mtu);
+
+	NEED(!getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU : IP_MTU, &mtu, &bytes));
+	return mtu;
+}
+
+/* What is too large for a router comes back as an error; what is for us is not even sent. */
+static void path(size_t mtu)
+{
+	int fd = dial(SOCK_DGRAM, PORT_ECHO), whole = IP_PMTUDISC_DO; /* IPv6's is the same */
+	int v6 = to.ss_family == AF_INET6;
+	size_t size = mtu - 8 - (v6 ? 40 : 20);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char byte;
+
+	NEED(!setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+			 v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &whole, sizeof(whole)));
+	NEED(path_mtu(fd) > (int)mtu);
+	NEED(send(fd, words, size + 1, 0) == (ssize_t)size + 1);
+	NEED(poll(&p, 1, 5000) == 1 && p.revents & POLLERR);
+	NEED(recv(fd, &byte, 1, 0) < 0 && errno == EMSGSIZE);
+	NEED(path_mtu(fd) == (int)mtu);
+	NEED(send(fd, words, size + 1, 0) < 0 && errno == EMSGSIZE);
+	NEED(send(fd, words, size, 0) == (ssize_t)size);
+	NEED(poll(&p, 1, 5000) == 1 && !(p.revents & POLLERR));
+	NEED(recv(fd, words, sizeof(words), 0) == (ssize_t)size);
+	close(fd);
+}
+
 static void half(void)
 {
 	static const char text[] = "what is said before we fall silent";
@@ -399,6 +432,8 @@ int main(int argc, char **argv)
 		flood((unsigned)a, b);
 	else if (!strcmp(what, "big"))
 		udp(1, a, 0);
+	else if (!strcmp(what, "path"))
+		path(a);
 	else if (!strcmp(what, "half"))
 		half();
 	else if (!strcmp(what, "reset"))

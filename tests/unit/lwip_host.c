@@ -130,6 +130,11 @@ WEAK void net_offload_tcp_input(struct tcp_pcb *pcb)
 	(void)pcb;
 }
 
+WEAK void net_pmtu_tcp_input(struct tcp_pcb *pcb)
+{
+	(void)pcb;
+}
+
 WEAK void net_recovery_before(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, u16_t options)
 {
 	(void)pcb, (void)hdr, (void)options;

@@ -18,6 +18,7 @@ void inet_init(struct inet_sock *i, const struct sock_ops *ops, uint16_t family,
 	i->is_tcp = type == SOCK_STREAM;
 	i->multicast_loop = true;
 	i->multicast_ttl = 1;
+	i->mtu_discover = IP_PMTUDISC_WANT;
 	IP_SET_TYPE(&i->local, inet_type(i));
 	IP_SET_TYPE(&i->remote, inet_type(i));
 }

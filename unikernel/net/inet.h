@@ -140,11 +140,15 @@ struct dgram_target {
 long dgram_target(struct dgram_sock *d, const struct sock_msg *m, struct dgram_target *t);
 
 /* ---- icmp.c: what routers and peers say went wrong ---- */
-void icmp_listen(void); /* from the first socket on that wants to know */
+void icmp_listen(void); /* from the first interface, or socket that wants to know, on */
 void udp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, int error, bool hard);
 /* sequence: of the segment that came back. */
 void tcp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, uint32_t sequence,
 		int error);
+/* May a packet that came back be one of ours? */
+bool udp_has_sent(const ip_addr_t *from, uint16_t local_port, const ip_addr_t *to, uint16_t port);
+bool tcp_is_under_way(const ip_addr_t *from, uint16_t local_port, const ip_addr_t *to,
+		      uint16_t port, uint32_t sequence);
 
 /* ---- the protocols: a new socket, or -errno ---- */
 long udp_socket(uint16_t family, struct sock **s);

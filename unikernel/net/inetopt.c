@@ -6,6 +6,7 @@
 #include <asm/socket.h>
 
 #include "inet.h"
+#include "stack.h"
 
 static long multicast_if4(struct inet_sock *i, const void *val, uint32_t bytes)
 {
@@ -242,7 +243,7 @@ long inet_mtu(const struct inet_sock *i)
 
 	if (!netif || !net_if_get(netif_get_index(netif), &nif))
 		return -ENOTCONN;
-	return nif.mtu;
+	return net_pmtu(&i->remote, (uint16_t)uk_min(nif.mtu, UINT16_MAX));
 }
 
 static bool get4(const struct inet_sock *i, int name, int *v)

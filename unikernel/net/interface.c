@@ -517,6 +517,7 @@ static void forget(struct net_iface *iface)
 	etharp_cleanup_netif(netif);
 	net_neighbour_forget();
 	nd6_cleanup_netif(netif);
+	net_pmtu_forget();
 	memset(learned_dns, 0, sizeof(learned_dns));
 	net_dhcp_domain[0] = 0;
 }

@@ -33,6 +33,16 @@ static uint16_t base_mss(const struct net_iface *iface, bool v6)
 	return (uint16_t)(v6 ? iface->mtu6 - IP6_HLEN - TCP_HLEN : iface->mtu - IP_HLEN - TCP_HLEN);
 }
 
+/* Where the device is to cut what goes there. */
+static uint16_t path_mss(const struct net_iface *iface, bool v6, const void *ip)
+{
+	const struct ip6_hdr *ip6 = ip;
+	const struct ip_hdr *ip4 = ip;
+
+	return (uint16_t)(v6 ? net_pmtu6(&ip6->dest, iface->mtu6) - IP6_HLEN - TCP_HLEN
+			     : net_pmtu4(ip4->dest.addr, iface->mtu) - IP_HLEN - TCP_HLEN);
+}
+
 /* lwIP has told the interface's MSS, and has never heard of a true MTU. */
 static void clamp_mss(struct tcp_hdr *tcp, uint16_t mss)
 {
@@ -54,7 +64,7 @@ bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_v
 	uint32_t ip_bytes = v6 ? IP6_HLEN : IP_HLEN, sum;
 	struct tcp_hdr *tcp;
 	uint32_t headers;
-	uint16_t mss = base_mss(iface, v6);
+	uint16_t mss;
 
 	if (p->len < ETH_BYTES + ip_bytes + TCP_HLEN)
 		return false;
@@ -75,7 +85,7 @@ bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_v
 	tcp = (struct tcp_hdr *)((uint8_t *)(eth + 1) + ip_bytes);
 	headers = ETH_BYTES + ip_bytes + TCPH_HDRLEN_BYTES(tcp);
 	if (TCPH_FLAGS(tcp) & TCP_SYN)
-		clamp_mss(tcp, mss);
+		clamp_mss(tcp, base_mss(iface, v6));
 	/* What is summed up already: the pseudo header. Its length is the whole segment's. */
 	sum += PP_HTONS(IP_PROTO_TCP) + lwip_htons(p->tot_len - ETH_BYTES - ip_bytes);
 	sum = (sum >> 16) + (sum & 0xffff);
@@ -85,6 +95,7 @@ bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_v
 		.csum_start = (uint16_t)(ETH_BYTES + ip_bytes),
 		.csum_offset = TCP_CSUM,
 	};
+	mss = path_mss(iface, v6, eth + 1);
 	if (p->tot_len - headers > mss) {
 		vnet->gso_type = v6 ? GSO_TCP6 : GSO_TCP4;
 		vnet->gso_size = mss;
@@ -110,38 +121,66 @@ void net_offload_tcp_input(struct tcp_pcb *pcb)
 
 /* ---- all else: fragments ---- */
 
+/*
+ * TCP over IPv4 is not to be cut on its way (RFC 1191), as on Linux: a receiver with many pieces
+ * of packets under way may put those of different ones together (RFC 4963). But what is known to
+ * be too large, from before that was known, is. Datagrams may be cut, unless their sender says no.
+ */
+bool net_dont_fragment;
+
+static void whole(struct ip_hdr *ip, uint16_t bytes)
+{
+	uint32_t sum;
+
+	if (IPH_OFFSET(ip) ||
+	    !(IPH_PROTO(ip) == IP_PROTO_TCP ? net_pmtu_whole4(ip->dest.addr, bytes)
+					    : net_dont_fragment))
+		return;
+	IPH_OFFSET_SET(ip, PP_HTONS(IP_DF));
+	/* The checksum has been made: one word more (RFC 1624). */
+	sum = (uint16_t)~IPH_CHKSUM(ip) + PP_HTONS(IP_DF);
+	IPH_CHKSUM_SET(ip, (u16_t) ~((sum >> 16) + sum));
+}
+
 static err_t output4(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
 {
 	struct net_iface *iface = (struct net_iface *)netif;
-	const struct ip_hdr *ip = p->payload;
+	struct ip_hdr *ip = p->payload;
+	uint16_t wire = iface->dev->segments ? net_pmtu4(ip->dest.addr, iface->mtu) : iface->mtu;
 	err_t err;
 
-	if (p->tot_len <= iface->mtu || IPH_PROTO(ip) == IP_PROTO_TCP)
+	if (p->tot_len <= iface->mtu || IPH_PROTO(ip) == IP_PROTO_TCP) {
+		/* The device cuts a large one to packets that fit. */
+		whole(ip, uk_min(p->tot_len, wire));
 		return net_neighbour_output(netif, p, to);
+	}
 	netif->mtu = iface->mtu;
 	err = ip4_frag(p, netif, to);
 	netif->mtu = UINT16_MAX;
 	return err;
 }
 
+/* Of lwIP's row for to, if it has one: it makes one of what it sends. */
+static void set_pmtu(const ip6_addr_t *to, uint16_t mtu)
+{
+	for (int i = 0; i < LWIP_ND6_NUM_DESTINATIONS; i++)
+		if (ip6_addr_cmp(&destination_cache[i].destination_addr, to))
+			destination_cache[i].pmtu = mtu;
+}
+
 static err_t output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *to)
 {
 	struct net_iface *iface = (struct net_iface *)netif;
 	const struct ip6_hdr *ip = p->payload;
-	struct nd6_destination_cache_entry *known = NULL;
+	uint16_t mtu = net_pmtu6(&ip->dest, iface->mtu6);
 	err_t err;
 
-	if (p->tot_len <= iface->mtu6 || IP6H_NEXTH(ip) == IP6_NEXTH_TCP)
+	if (p->tot_len <= mtu || IP6H_NEXTH(ip) == IP6_NEXTH_TCP)
 		return ethip6_output(netif, p, to);
-	for (int i = 0; i < LWIP_ND6_NUM_DESTINATIONS && !known; i++)
-		if (ip6_addr_cmp(&destination_cache[i].destination_addr, to))
-			known = &destination_cache[i];
-	netif->mtu6 = iface->mtu6;
-	if (known && known->pmtu > iface->mtu6)
-		known->pmtu = iface->mtu6;
+	netif->mtu6 = mtu;
+	set_pmtu(to, mtu);
 	err = ip6_frag(p, netif, to);
-	if (known && known->pmtu == iface->mtu6)
-		known->pmtu = UINT16_MAX;
+	set_pmtu(to, UINT16_MAX);
 	netif->mtu6 = UINT16_MAX;
 	return err;
 }
@@ -150,9 +189,9 @@ void net_offload_start(struct net_iface *iface)
 {
 	struct netif *netif = &iface->netif;
 
+	netif->output = output4;
 	if (!iface->dev->segments)
 		return;
-	netif->output = output4;
 	netif->output_ip6 = output6;
 	netif->chksum_flags &= (u16_t)~NETIF_CHECKSUM_GEN_TCP;
 }

@@ -14,6 +14,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "../signal.h"
+#include "inet.h"
 #include "lwip_hooks.h"
 #include "stack.h"
 
@@ -310,6 +311,9 @@ long net_stack_start(void)
 		if (net_ifaces[i])
 			net_iface_start(net_ifaces[i]);
 	}
+	/* What routers say is believed from the first packet on, or not at all. */
+	if (uk_net_ndevs)
+		icmp_listen();
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  *   stack.c      lwIP's start, frames from and to the driver, uk_net_service
  *   gro.c        consecutive segments, merged
  *   offload.c    devices that take large segments without checksums
+ *   pmtu.c       how large a packet may be on its way
  *   recovery.c   TCP's losses, better than lwIP has it
  *   demux.c      which connection a segment is for
  *   cookie.c     handshakes when there are too many
@@ -17,6 +18,7 @@
 #ifndef UK_NET_STACK_H
 #define UK_NET_STACK_H
 
+#include "lwip/ip_addr.h"
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
 
@@ -65,6 +67,20 @@ void net_offload_start(struct net_iface *iface);
 void net_offload_mtu(struct net_iface *iface);
 /* The header of a frame to dev->segments. False: it is complete as it is. */
 bool net_offload_send(struct net_iface *iface, struct pbuf *p, struct noxs_net_vnet *vnet);
+extern bool net_dont_fragment; /* no router may cut the datagram that lwIP is given now */
+
+/* ---- pmtu.c ---- */
+/* How large a packet to somebody may be: mtu, or less. IPv6 addresses in 16 bytes. */
+uint16_t net_pmtu(const ip_addr_t *to, uint16_t mtu);
+uint16_t net_pmtu4(uint32_t to, uint16_t mtu);
+uint16_t net_pmtu6(const void *to, uint16_t mtu);
+bool net_pmtu_whole4(uint32_t to, uint16_t bytes); /* no router on the way need cut it */
+/* A router has said so, in the packet that lwIP is looking at. False: it is of no use. */
+bool net_pmtu_told(const ip_addr_t *to, uint32_t mtu);
+void net_pmtu_age(void);    /* each second, while there is traffic */
+void net_pmtu_forget(void); /* this machine is elsewhere now */
+/* No segment is larger from now on, if there is memory to cut those in the queue. */
+void net_tcp_lower_mss(struct tcp_pcb *pcb, uint16_t mss);
 
 /* ---- recovery.c ---- */
 void net_recovery_after(void);               /* when lwIP has taken a frame */

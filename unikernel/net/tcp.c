@@ -109,6 +109,17 @@ void tcp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, uint32_
 	}
 }
 
+bool tcp_is_under_way(const ip_addr_t *from, uint16_t local_port, const ip_addr_t *to,
+		      uint16_t port, uint32_t sequence)
+{
+	for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		if (pcb->local_port == local_port && pcb->remote_port == port &&
+		    ip_addr_cmp(&pcb->remote_ip, to) && ip_addr_cmp(&pcb->local_ip, from))
+			return TCP_SEQ_GEQ(sequence, pcb->lastack) &&
+			       TCP_SEQ_LT(sequence, pcb->snd_nxt);
+	return false;
+}
+
 /* ---- names ---- */
 
 static long tcp_sock_bind(struct sock *s, const struct sock_address *at)

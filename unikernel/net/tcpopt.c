@@ -2,6 +2,7 @@
 /* tcpopt.c: options of TCP (tcp(7)). */
 #include <linux/tcp.h>
 
+#include "stack.h"
 #include "tcpsock.h"
 
 #define KEEP_IDLE_S  7200 /* net.ipv4.tcp_keepalive_time, _intvl, _probes */
@@ -82,10 +83,8 @@ void tcp_sock_tuned(struct sock *s)
 	pcb->keep_intvl = t->interval_s * 1000;
 	pcb->keep_cnt = t->probes;
 	tcp_look_at(t);
-	/* What is to be sent, perhaps again, has been cut, and lwIP takes it for no larger than
-	 * this. */
-	if (t->max_segment && t->max_segment < pcb->mss && !pcb->unsent && !pcb->unacked)
-		pcb->mss = (uint16_t)t->max_segment;
+	if (t->max_segment)
+		net_tcp_lower_mss(pcb, (uint16_t)t->max_segment);
 }
 
 bool tcp_user_timeout_over(struct tcp_sock *t)

@@ -168,6 +168,7 @@ static void neighbours_run(uint64_t passed_ms)
 {
 	uint64_t seconds = passed_ms / ND6_TMR_INTERVAL;
 
+	net_pmtu_age();
 	for (uint64_t i = 0; i < uk_min(seconds, (uint64_t)ARP_LIVES_S) || !i; i++) {
 		etharp_tmr();
 		ip_reass_tmr();

@@ -3,6 +3,7 @@
 #include <linux/udp.h>
 
 #include "inet.h"
+#include "stack.h"
 
 #include "lwip/etharp.h"
 #include "lwip/udp.h"
@@ -208,6 +209,23 @@ bool udp_unresolved(void)
 	return false;
 }
 
+/* IP_MTU_DISCOVER, IPV6_DONTFRAG: what nobody may cut is as large as its way takes, or as the
+ * interface, for who finds that out himself (RFC 8899). */
+static long udp_check_whole(const struct inet_sock *i, const struct dgram_target *t, size_t bytes)
+{
+	const struct net_iface *iface = net_iface_of(t->netif);
+	bool v6 = IP_IS_V6(&t->to);
+	uint16_t mtu;
+
+	if (!iface || ((i->mtu_discover < IP_PMTUDISC_DO || i->mtu_discover == IP_PMTUDISC_OMIT) &&
+		       !(v6 && i->no_fragments)))
+		return 0;
+	mtu = v6 ? iface->mtu6 : iface->mtu;
+	if (i->mtu_discover < IP_PMTUDISC_PROBE)
+		mtu = net_pmtu(&t->to, mtu);
+	return bytes + UDP_HLEN + (v6 ? IP6_HLEN : IP_HLEN) > mtu ? -EMSGSIZE : 0;
+}
+
 static long udp_sock_send(struct sock *s, struct sock_msg *m)
 {
 	struct udp_sock *u = udp_of(s);
@@ -229,7 +247,9 @@ static long udp_sock_send(struct sock *s, struct sock_msg *m)
 		return sock_take_error(s);
 	if (s->write_shut)
 		return -EPIPE;
-	r = udp_auto_take(u);
+	r = udp_check_whole(&u->d.i, &t, m->bytes);
+	if (!r)
+		r = udp_auto_take(u);
 	if (!r)
 		r = dgram_take_in(m, UDP_MAX + (IP_IS_V6(&t.to) ? 20 : 0), &p);
 	if (r)
@@ -239,7 +259,10 @@ static long udp_sock_send(struct sock *s, struct sock_msg *m)
 	if (t.tos >= 0)
 		u->pcb->tos = (uint8_t)t.tos;
 	sent_to(&t);
+	net_dont_fragment =
+		u->d.i.mtu_discover == IP_PMTUDISC_DO || u->d.i.mtu_discover == IP_PMTUDISC_PROBE;
 	e = udp_sendto_if_src(u->pcb, p, &t.to, t.port, t.netif, &t.source);
+	net_dont_fragment = false;
 	pbuf_free(p);
 	if (t.ttl >= 0 || t.tos >= 0)
 		udp_tuned(s);
@@ -259,10 +282,23 @@ void udp_failed(const ip_addr_t *to, uint16_t port, uint16_t local_port, int err
 			continue;
 		if (!hard && !d->i.receive_errors)
 			return;
+		if (error == EMSGSIZE && d->i.mtu_discover == IP_PMTUDISC_DONT)
+			return;
 		d->i.s.error = error;
 		sock_ready(&d->i.s, POLLERR);
 		return;
 	}
+}
+
+bool udp_has_sent(const ip_addr_t *from, uint16_t local_port, const ip_addr_t *to, uint16_t port)
+{
+	for (const struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next)
+		if (pcb->local_port == local_port &&
+		    (ip_addr_isany(&pcb->local_ip) || ip_addr_cmp(&pcb->local_ip, from)) &&
+		    (!(pcb->flags & UDP_FLAGS_CONNECTED) ||
+		     (pcb->remote_port == port && ip_addr_cmp(&pcb->remote_ip, to))))
+			return true;
+	return false;
 }
 
 static long udp_setopt(struct sock *s, int level, int name, const void *val, uint32_t bytes)

@@ -39,20 +39,21 @@ void net_dhcp_told(u8_t option, u8_t len, const struct pbuf *p, u16_t offset);
 	net_dhcp_told(option, len, p, offset)
 
 /* Before lwIP looks at a segment. guard.c: it is none that lwIP stumbles over; cookie.c: is it the
- * end of a handshake that was forgotten? offload.c: large ones; recovery.c: losses; stack.c: is
- * there memory for it? */
+ * end of a handshake that was forgotten? offload.c: large ones; pmtu.c: how large those to send may
+ * be; recovery.c: losses; stack.c: is there memory for it? */
 err_t net_guard_tcp(struct tcp_pcb *pcb, struct tcp_hdr *hdr, u16_t all_options, u16_t options,
 		    const struct pbuf *p);
 err_t net_cookie_came(struct tcp_pcb *pcb, struct tcp_hdr *hdr, struct pbuf *p);
 void net_gro_tcp_input(struct tcp_pcb *pcb);
 void net_offload_tcp_input(struct tcp_pcb *pcb);
+void net_pmtu_tcp_input(struct tcp_pcb *pcb);
 void net_recovery_before(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, u16_t options);
 err_t net_tcp_may_take(const struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pbuf *p);
-#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p)  \
-	(net_guard_tcp(pcb, hdr, optlen, opt1len, p) != ERR_OK ||       \
-			 net_cookie_came(pcb, hdr, p) != ERR_OK         \
-		 ? ERR_VAL                                              \
-		 : (net_gro_tcp_input(pcb), net_offload_tcp_input(pcb), \
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p)                           \
+	(net_guard_tcp(pcb, hdr, optlen, opt1len, p) != ERR_OK ||                                \
+			 net_cookie_came(pcb, hdr, p) != ERR_OK                                  \
+		 ? ERR_VAL                                                                       \
+		 : (net_gro_tcp_input(pcb), net_offload_tcp_input(pcb), net_pmtu_tcp_input(pcb), \
 		    net_recovery_before(pcb, hdr, opt1len), net_tcp_may_take(pcb, hdr, p)))
 
 #endif
