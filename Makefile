@@ -91,7 +91,7 @@ $(B)/vdso.so: unikernel/vdso/vdso.c unikernel/vdso/vdso.ld unikernel/vdso/vdso.m
 $(B)/unikernel.elf: $(UK_OBJ) unikernel/kernel.ld
 	$(call say,LD,$@)
 	$(Q)ld -static -nostdlib -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
-		-T unikernel/kernel.ld -o $@ $(UK_OBJ)
+		--wrap=tcp_split_unsent_seg -T unikernel/kernel.ld -o $@ $(UK_OBJ)
 
 $(B)/unikernel.bin: $(B)/unikernel.elf
 	$(Q)objcopy -O binary $< $@

@@ -93,8 +93,6 @@ static bool cut(struct tcp_pcb *pcb, struct tcp_seg *queue, uint16_t mss)
 		pcb->unsent = unsent;
 		if (err != ERR_OK)
 			return false;
-		/* It has put them on the second half, and left them on the first, too. */
-		TCPH_UNSET_FLAG(seg->tcphdr, TCP_FIN | TCP_PSH);
 	}
 	return true;
 }
