@@ -195,3 +195,14 @@ early() {
 		in_home 1 -- "$NET/ask" udp 10.9.0.1 10 1000
 	done
 }
+
+@test "DHCP: more name servers than are kept" {
+	for kind in $(kinds tap); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		masq --dhcp-range=10.9.0.50,10.9.0.60,255.255.255.0,2m "${names[@]}" \
+			--dhcp-option=option:dns-server,10.9.0.1,10.9.0.91,10.9.0.92,10.9.0.93,10.9.0.94,10.9.0.95,10.9.0.96
+		ip=,ip=dhcp in_home 1 -- "$NET/resolve" one.test >"$T/names" || fail "$kind: $(tail -n 3 "$T/in_home.err")"
+		grep -q '^one.test 10.9.0.71' "$T/names" || fail "$kind: $(cat "$T/names")"
+	done
+}

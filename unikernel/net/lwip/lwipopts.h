@@ -50,7 +50,6 @@
 #define LWIP_IGMP                 1
 #define LWIP_DHCP                 1
 #define DHCP_DOES_ARP_CHECK       0 /* seconds; the server has looked */
-#define LWIP_DHCP_MAX_DNS_SERVERS 3
 #define IP_REASS_MAX_PBUFS        96
 #define MEMP_NUM_REASSDATA        16
 #define IP_DEFAULT_TTL            64
@@ -59,6 +58,8 @@
  * lwIP's resolver is not linked: programs have their own. */
 #define LWIP_DNS        1
 #define DNS_MAX_SERVERS 6 /* three of each */
+/* lwIP reads as many of a server's option, and has room for these: with less it stops. */
+#define LWIP_DHCP_MAX_DNS_SERVERS DNS_MAX_SERVERS
 
 /* ---- IPv6 ---- */
 #define LWIP_IPV6                      1
