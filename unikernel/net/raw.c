@@ -189,6 +189,15 @@ static long fill_header(struct pbuf *p, const struct dgram_target *t)
 	return 0;
 }
 
+/* lwIP sums up what it finds there, too. */
+static long clear_checksum(struct pbuf *p, uint32_t offset)
+{
+	if (p->len < offset + 2)
+		return -EINVAL;
+	memset((uint8_t *)p->payload + offset, 0, 2);
+	return 0;
+}
+
 static long raw_sock_send(struct sock *s, struct sock_msg *m)
 {
 	struct raw_sock *r = raw_of(s);
@@ -217,8 +226,8 @@ static long raw_sock_send(struct sock *s, struct sock_msg *m)
 		ret = ping_check(r, p);
 	else if (r->pcb->flags & RAW_FLAGS_HDRINCL)
 		ret = fill_header(p, &t);
-	else if (is_v6(r) && r->pcb->chksum_reqd && p->len < r->pcb->chksum_offset + 2u)
-		ret = -EINVAL;
+	else if (is_v6(r) && r->pcb->chksum_reqd)
+		ret = clear_checksum(p, r->pcb->chksum_offset);
 	if (ret) {
 		pbuf_free(p);
 		return ret;
