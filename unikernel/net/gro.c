@@ -121,10 +121,13 @@ static bool check(struct pbuf *p, const struct segment *s, bool good)
 /* All that stands in front of the data is alike, but for what tells one from the next. */
 static bool follows(const struct net_iface *iface, const struct segment *s)
 {
-	const uint8_t *a = tcp_of(&held.s), *b = tcp_of(s);
+	const uint8_t *a, *b = tcp_of(s);
 	uint32_t ip = ETH_BYTES + (s->v6 ? 8 : 12);
 
-	return held.p && held.iface == iface && held.s.v6 == s->v6 && held.s.head == s->head &&
+	if (!held.p)
+		return false;
+	a = tcp_of(&held.s);
+	return held.iface == iface && held.s.v6 == s->v6 && held.s.head == s->head &&
 	       held.next == s->sequence && held.count < MAX_SEGMENTS &&
 	       held.p->tot_len + s->data <= MAX_BYTES &&
 	       /* Ethernet addresses, type, TOS or flow label, hop limit */
@@ -142,10 +145,11 @@ static bool follows(const struct net_iface *iface, const struct segment *s)
 void net_gro_flush(void)
 {
 	struct pbuf *p = held.p;
-	uint8_t *ip = (uint8_t *)held.s.frame + ETH_BYTES;
+	uint8_t *ip;
 
 	if (!p)
 		return;
+	ip = (uint8_t *)held.s.frame + ETH_BYTES;
 	held.p = NULL;
 	if (held.count > 1 && held.s.v6) {
 		put16(ip + 4, p->tot_len - ETH_BYTES - 40u);
