@@ -265,6 +265,31 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(OURS)
 	$(Q)$(CLANG) -std=gnu17 -O1 -g -D_GNU_SOURCE= -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -o $@ $< $(call sources,$<) $(filter-out -lcmocka,$(TEST_LIBS))
 
+# fuzz_net_rx has the guest's whole network in it: lwIP, sockets, and files, for these are some.
+RX := $(B)/tests/fuzz-net-rx
+RX_SRC := $(filter-out $(addprefix unikernel/net/,driver.c send.c memory.c),$(wildcard unikernel/net/*.c)) \
+	$(patsubst %,unikernel/%.c,attr dev dir epoll etc eventfd fd file links names node path pipe poll proc \
+	ramfs stat timerfd vfs walk) tests/unit/uk_mock.c
+RX_OBJ := $(RX_SRC:%.c=$(RX)/%.o) $(LWIP_SRC:%=$(RX)/lwip/%.o)
+RX_CONF := $(LWIP_CONF) $(wildcard noxs/*.h unikernel/*.h unikernel/net/*.h tests/unit/uk_mock.h)
+# The kernel's own string.h and such are found where lwIP asks for them, libc's are for all else.
+RX_FLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE= -D__SANITIZE_ADDRESS__ -fsanitize=fuzzer-no-link,address \
+	$(LWIP_HOST)
+RX_UBSAN := -fsanitize=undefined -fno-sanitize=alignment -fno-sanitize-recover=undefined
+
+$(RX)/lwip/%.o: $(RX_CONF)
+	$(dir)
+	$(Q)$(CLANG) $(RX_FLAGS) -w -c -o $@ $(LWIP)/src/$*.c
+
+$(RX)/%.o: %.c $(RX_CONF)
+	$(dir)
+	$(Q)$(CLANG) $(RX_FLAGS) $(RX_UBSAN) -c -o $@ $<
+
+$(B)/tests/fuzz/fuzz_net_rx: tests/fuzz/fuzz_net_rx.c $(RX_OBJ)
+	$(dir)
+	$(call say,FUZZ,$<)
+	$(Q)$(CLANG) $(RX_FLAGS) $(RX_UBSAN) -fsanitize=fuzzer -Wl,--wrap=tcp_split_unsent_seg -o $@ $< $(RX_OBJ)
+
 define guest_rule
 $(B)/tests/$(1)/$(2)/%: tests/$(1)/%.c $$(wildcard tests/$(1)/*.h tests/guest/*.h noxs/*.h)
 	$$(dir)
