@@ -305,10 +305,11 @@ $(eval $(call guest_rule,guest-hostile,musl,$(MUSL_CC)))
 $(eval $(call guest_rule,net,musl,$(MUSL_CC)))
 $(eval $(call guest_rule,net,glibc,$(CC)))
 
-# Monitors whose run begins with something else, linked in front of the real one:
+# Monitors one function of which is another, linked in front of the real one:
 #   turncoat  turns on its host: every guest's run begins with what should not be possible
 #   port      gives the run a port, as a shell's has, which does what its environment says
-# Nothing of either is in the real one.
+#   norings   has a kernel that does not let a guest at an AF_XDP socket's rings
+# Nothing of them is in the real one.
 define wrapped_rule
 $(B)/tests/$(1)/$(1).o: tests/$(1)/$(1).c | $(B)/uapi
 	$$(dir)
@@ -316,14 +317,15 @@ $(B)/tests/$(1)/$(1).o: tests/$(1)/$(1).c | $(B)/uapi
 
 $(B)/tests/$(1)/mayfly: $(B)/tests/$(1)/$(1).o $(MON_OBJ) | $(addprefix $(B)/mayfly-,image backtrace daemon client net)
 	$$(call say,LD,$$@)
-	$$(Q)$(CC) -nostdlib -static-pie -Wl,-z,text,-z,noexecstack,-z,relro,-z,now -Wl,--wrap=run_guest -o $$@ \
+	$$(Q)$(CC) -nostdlib -static-pie -Wl,-z,text,-z,noexecstack,-z,relro,-z,now -Wl,--wrap=$(2) -o $$@ \
 		$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $$^ $(MUSL_LIB)/libc.a \
 		$(shell $(CC) -print-libgcc-file-name) $(MUSL_LIB)/crtn.o
 	$$(Q)ln -f $(addprefix $(B)/mayfly-,image backtrace daemon client net) $$(@D)
 endef
-$(eval $(call wrapped_rule,turncoat))
-$(eval $(call wrapped_rule,port))
-WRAPPED := $(B)/tests/turncoat/mayfly $(B)/tests/port/mayfly
+$(eval $(call wrapped_rule,turncoat,run_guest))
+$(eval $(call wrapped_rule,port,run_guest))
+$(eval $(call wrapped_rule,norings,net_prepare))
+WRAPPED := $(patsubst %,$(B)/tests/%/mayfly,turncoat port norings)
 
 check-build: all $(APPS) $(UNIT) $(FUZZ) $(GUESTS) $(WRAPPED)
 

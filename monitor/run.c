@@ -436,7 +436,7 @@ int run_to_park(struct vm *vm, struct guest *guest, struct err *err)
 	vcpu_start(vm, guest);
 	do
 		ret = vcpu_run(vm, &slot, &value, err);
-	while (ret == -EINTR);
+	while (ret == -EINTR || (ret == -EFAULT && net_count && net_fall_back()));
 	if (ret)
 		return ret;
 	if (slot != NOXS_DB_PARK)

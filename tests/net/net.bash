@@ -11,6 +11,7 @@
 #     process   br0, and for each home a namespace with a veth to it: no VM. It proves the tests
 #     tap       br0, a tap for each VM
 #     xdp       br0, a veth pair for each VM, AF_XDP on its end
+#     copy      the same where the guest cannot have the socket's rings: they are copied
 #     direct    one VM, AF_XDP on h0 itself
 #     share     AF_XDP on h0 itself, steered by MAC
 #     user      h0 has the address 10.9.0.2, and mayfly no privilege that it uses: passt
@@ -32,17 +33,19 @@ setup() {
 	[ "$(id -u)" -eq 0 ] || skip 'network namespaces and interfaces are made by root only'
 	children=() namespaces=() worlds=0 C='' H=''
 	export MAYFLY_RUN_DIR=$T/run
+	since=$(kernel_log)
 }
 
 teardown() {
 	[ -n "$BATS_TEST_COMPLETED" ] || tell
 	end_world
+	[ -z "${since:-}" ] || kernel_silent "$since"
 }
 
 # What was said in a test that failed.
 tell() {
 	local file
-	for file in "$T"/*.out "$T"/*.err; do
+	for file in "$T"/*.out "$T"/*.err "$T"/*.log; do
 		[ ! -s "$file" ] || { echo "-- ${file##*/}:" && tail -n 12 "$file" | cut -c1-200; }
 	done >&2
 }
@@ -134,7 +137,7 @@ world() {
 	ip -n "$C" address add 10.9.0.1/24 dev c0
 	ip -n "$C" address add fd09::1/64 dev c0 nodad
 	case $kind in
-	process | tap | xdp)
+	process | tap | xdp | copy)
 		ip -n "$H" link add br0 type bridge
 		ip -n "$H" link set h0 master br0
 		ip -n "$H" link set br0 up
@@ -178,7 +181,7 @@ net_option() {
 	who=,mac=$(mac_of "$1")${ip-,ip=10.9.0.$((1 + $1))/24,ip=fd09::$((1 + $1))/64,gw=10.9.0.1,gw=fd09::1}
 	case $kind in
 	tap) net=tap,bridge=br0$who ;;
-	xdp) net=xdp=br0$who ;;
+	xdp | copy) net=xdp=br0$who ;;
 	direct) net=xdp=h0$who ;;
 	share) net=xdp=h0,share$who ;;
 	user) net=user ;;
@@ -214,10 +217,19 @@ home_command() {
 		return
 	fi
 	net_option "$n"
+	[ "$kind" != copy ] || options+=(--stats)
 	[ "$kind" != user ] || for ports in ${publish:-7000-7008 7000-7008/udp}; do
 		options+=(-p "${ports%/*}:$ports")
 	done
-	command=("$H" "$MAYFLY" run --net "$net" "${options[@]}" "$@")
+	command=("$H")
+	[ "$kind" != copy ] || command+=(env MAYFLY_NET_COPY_RINGS=1)
+	command+=("$MAYFLY" run --net "$net" "${options[@]}" "$@")
+}
+
+# copied FILE: if it is that kind, the VM whose stderr that is says so of its rings.
+copied() {
+	[ "$kind" != copy ] || tail -n 8 "$1" | grep -q '^mayfly: net .*; rings copied' ||
+		fail "$kind: its rings were not copied: $(tail -n 3 "$1")"
 }
 
 home() {
@@ -231,7 +243,8 @@ home() {
 # in_home N [OPTION...] -- PROGRAM ARG...: runs it there until its end.
 in_home() {
 	home_command "$@"
-	timeout -k 5 "$LIMIT" ip netns exec "${command[@]}" </dev/null 2>>"${errors:-$T/in_home.err}"
+	timeout -k 5 "$LIMIT" ip netns exec "${command[@]}" </dev/null 2>>"${errors:-$T/in_home.err}" || return
+	copied "${errors:-$T/in_home.err}"
 }
 
 # The server, as home N.
@@ -250,6 +263,7 @@ ended() {
 	local code=0
 	wait "${pid[$1]}" || code=$?
 	[ "$code" -eq "$2" ] || fail "$kind: home $1 ended with $code, not $2: $(tail -n 3 "$T/home$1.err")"
+	copied "$T/home$1.err"
 }
 
 until_true() { # SECONDS COMMAND...
@@ -263,19 +277,27 @@ until_true() { # SECONDS COMMAND...
 
 # ---- the host ----
 
-# When the kernel's log was last written, in its own seconds.
+# kernel_log: what kernel_silent is to be told: a line in the kernel's log, which is its proof that
+# it sees what comes after.
 kernel_log() {
-	dmesg | tail -n 1 | tr -d '[]' | awk '{ print $1 + 0 }'
+	local line="mayfly: tests/net: $$ $BATS_TEST_NUMBER $EPOCHREALTIME"
+	echo "$line" >/dev/kmsg || fail "nothing can be written to the kernel's log, /dev/kmsg"
+	echo "$line"
 }
 
-# kernel_silent SINCE: it has said nothing since then of what none of ours may make it say. (What it
+# kernel_silent LINE: it has said nothing since then of what none of ours may make it say. (What it
 # says of a bridge's ports, and of others' programs that end, is no such thing.)
 kernel_silent() {
-	dmesg | tr -d '[]' | awk -v since="$1" '
-		$1 + 0 > since && /BUG:|WARNING:|Oops|general protection|refcount_t|use-after-free|page allocation failure|unregister_netdevice|self-detected stall|net_ratelimit|xsk|XDP|protocol .* is buggy/ {
+	dmesg | awk -v since="$1" '
+		index($0, since) { seen = 1; next }
+		seen && /BUG:|WARNING:|Oops|general protection|refcount_t|use-after-free|page allocation failure|unregister_netdevice|self-detected stall|net_ratelimit|xsk|XDP|protocol .* is buggy/ {
 			print; bad = 1
 		}
-		END { exit bad }' >"$T/kernel" || fail "$kind: the kernel says: $(head -n 3 "$T/kernel")"
+		END {
+			if (!seen)
+				print "nothing that we can read: our own line is not there"
+			exit bad || !seen
+		}' >"$T/kernel" || fail "${kind:-}: the kernel says: $(head -n 3 "$T/kernel")"
 }
 
 # What mayfly might have left in the homes' namespace: interfaces, programs.
