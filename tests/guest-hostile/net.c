@@ -206,6 +206,8 @@ int main(int argc, char **argv)
 	} else if (is(argv, "random")) { /* MS */
 		at_random(a);
 	} else if (is(argv, "full")) { /* MS: nothing is ever taken from RX; busy, or asleep */
+		puts("ready");
+		fflush(stdout);
 		if (b)
 			for (uint64_t end = mono_ns() + a * MS; mono_ns() < end;)
 				;

@@ -12,6 +12,7 @@ load ../e2e/helpers
 load net
 
 HOSTILE=$(dirname "$PROGRAMS")/guest-hostile/musl/net
+OTHERS='7100 7100/udp' # the attacker's ports, where they are the host's
 
 stop_it() {
 	here "$NET/frames" send c0 ff:ff:ff:ff:ff:ff 02:00:00:00:00:99 'stop it' 3 >/dev/null
@@ -80,7 +81,8 @@ stop_it() {
 attack() {
 	local code=0
 	: >"$T/attack.err"
-	errors=$T/attack.err in_home 2 --timeout=3s -- "$HOSTILE" "$@" >"$T/attack.out" || code=$?
+	publish=$OTHERS errors=$T/attack.err in_home 2 --stats --timeout=3s -- "$HOSTILE" "$@" \
+		>"$T/attack.out" || code=$?
 	case $code in
 	0 | 124) ;;
 	125) head -n 1 "$T/attack.err" | grep -q '^mayfly: ' ;;
@@ -89,6 +91,28 @@ attack() {
 	esac || fail "$kind: $*: $code $(tail -n 3 "$T/attack.err")"
 	[ "$(wc -c <"$T/attack.err")" -lt 65536 ]
 	code_of=$code
+}
+
+# breaks ARG...: an attack after which its device carries nothing any more, and says why.
+breaks() {
+	attack "$@"
+	grep -q '^mayfly: net .*; the guest broke .* index makes no sense' "$T/attack.err" ||
+		fail "$kind: $*: nobody minds: $(tail -n 3 "$T/attack.err")"
+}
+
+# meanwhile ARG...: an attack that lasts, and home 1 while it does.
+meanwhile() {
+	publish=$OTHERS home_command 2 --timeout=20s -- "$HOSTILE" "$@"
+	background attack "${command[@]}"
+	undisturbed
+	over "$@"
+}
+
+# over ARG...: the attack in the background was under way till now.
+over() {
+	kill -0 "${children[-1]}" || fail "$kind: $*: it was over too soon"
+	kill -TERM "${children[-1]}"
+	wait "${children[-1]}" || true
 }
 
 undisturbed() {
@@ -100,27 +124,35 @@ hostile_world() {
 	world "$1"
 	server 1
 	undisturbed
-	log=$(kernel_log)
 }
 
 hostile_end() {
 	undisturbed
-	kernel_silent "$log"
+	kernel_silent
 	ask end 10.9.0.2
 	ended 1 0
 }
 
+# full: all of it, not a choice: who looks at them is the kernel with xdp and copy, and the same
+# function of ours with tap and user.
+full() {
+	[[ $kind == tap || $kind == xdp ]]
+}
+
 @test "descriptors outside of the buffers, of any length" {
-	for kind in $(kinds tap xdp); do
+	for kind in $(kinds tap xdp copy user); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
-		for addr in 0 1 0x2fffff 0x300000 0x3fffff 0x400000 0x7fffffff 0xffffffff 0x100000000 \
-			0x7fffffffffffffff 0xfffffffffffff000 0xffffffffffffffff; do
+		addrs='0x300000 0xffffffff 0xffffffffffffffff' lens='1 2049 0x80000000'
+		! full || addrs='0 1 0x2fffff 0x300000 0x3fffff 0x400000 0x7fffffff 0xffffffff 0x100000000
+			0x7fffffffffffffff 0xfffffffffffff000 0xffffffffffffffff'
+		! full || lens='1 13 14 2048 2049 4096 65535 65536 0x7fffffff 0x80000000'
+		for addr in $addrs; do
 			for len in 60 0xffffffff; do
 				attack descriptors $addr $len 0 3
 			done
 		done
-		for len in 1 13 14 2048 2049 4096 65535 65536 0x7fffffff 0x80000000; do
+		for len in $lens; do
 			attack descriptors 0 $len 0 3
 			attack descriptors 2047 $len 0 3
 		done
@@ -133,16 +165,29 @@ hostile_end() {
 }
 
 @test "ring indices that make no sense" {
-	for kind in $(kinds tap xdp); do
+	for kind in $(kinds tap xdp copy user); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
+		# Where they are the kernel's nobody tells us; where they are ours, those that are looked
+		# at without a frame that comes or goes.
+		case $kind in
+		tap) looked_at='producer:0 consumer:2 producer:3' ;;
+		copy) looked_at='producer:0 consumer:1 consumer:2 producer:3' ;;
+		user) looked_at='producer:3' ;;
+		*) looked_at='' ;;
+		esac
 		for ring in 0 1 2 3; do
-			for value in 1 1025 0x80000000 0xffffffff; do
-				attack producer $ring $value
-				attack consumer $ring $value
+			for which in producer consumer; do
+				how=attack
+				[[ " $looked_at " != *" $which:$ring "* ]] || how=breaks
+				! full || for value in 1 0xffffffff; do
+					attack $which $ring $value
+				done
+				! full || $how $which $ring 1025
+				$how $which $ring 0x80000000
 			done
 		done
-		for value in 0 1 0xffffffff; do
+		! full || for value in 0 1 0xffffffff; do
 			attack flags $value
 		done
 		for byte in 0 0x55 0xff; do
@@ -154,38 +199,44 @@ hostile_end() {
 }
 
 @test "rings at random; the same buffer for all; wild headers of segments" {
-	for kind in $(kinds tap xdp); do
+	for kind in $(kinds tap xdp copy user); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
 		for _ in 1 2 3; do
 			attack random 300
 		done
+		meanwhile random 10000
 		attack same 0
-		attack same 2047
+		meanwhile same 2047
 		attack headers 300
+		meanwhile headers 10000
 		hostile_end
 	done
 }
 
 @test "rings that are full for ever: a VM that takes nothing, busy or asleep" {
-	for kind in $(kinds tap xdp share); do
+	for kind in $(kinds tap xdp copy share user); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
 		for busy in 0 1; do
-			home_command 2 --timeout=20s -- "$HOSTILE" full 2000 $busy
+			publish=$OTHERS home_command 2 --timeout=20s -- "$HOSTILE" full 15000 $busy
 			background full "${command[@]}"
-			# Addressed to it, and to all.
+			until_ready full
+			# Addressed to it, and to all; or to its port.
+			[ "$kind" != user ] || here bash -c '
+				for ((i = 0; i < 3000; i++)); do echo to you >/dev/udp/10.9.0.2/7100; done' ||
+				true # nobody listens yet
 			here "$NET/frames" send c0 "$(mac_of 2)" 02:00:00:00:00:98 'to you' 3000 >/dev/null
 			here "$NET/frames" send c0 ff:ff:ff:ff:ff:ff 02:00:00:00:00:98 'to all of you' 3000 >/dev/null
 			undisturbed
-			wait "${children[-1]}"
+			over full
 		done
 		hostile_end
 	done
 }
 
 @test "storms: doorbells, frames" {
-	for kind in $(kinds tap xdp share); do
+	for kind in $(kinds tap xdp copy share user); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
 		attack storm 0 "$(scaled 5000)"
@@ -194,18 +245,17 @@ hostile_end() {
 			attack slots $slot 1
 		done
 		# Under way, at the same time, the neighbour is as good as ever.
-		home_command 2 --timeout=20s -- "$HOSTILE" flood 0xffffffffffff 0x02000a090003 noise 3000
+		publish=$OTHERS home_command 2 --timeout=20s -- "$HOSTILE" flood 0xffffffffffff 0x02000a090003 noise 15000
 		background noise "${command[@]}"
 		ask udp 10.9.0.2 200 100 10 # broadcasts are for it, too: its ring may be full
 		ask both 10.9.0.2 1000000
-		kill -0 "${children[-1]}" # it was under way
-		wait "${children[-1]}"
+		over flood
 		hostile_end
 	done
 }
 
 @test "what of the device is not the guest's to write, or not there" {
-	for kind in $(kinds tap xdp); do
+	for kind in $(kinds tap xdp copy user); do
 		[ "$kind" != process ] || continue
 		hostile_world "$kind"
 		for what in config tables beyond; do
@@ -222,7 +272,7 @@ hostile_end() {
 under_way() {
 	background serve "$C" "$NET/serve"
 	until_ready serve
-	home_command "$1" -- "$NET/ask" send 10.9.0.1 100000000000
+	home_command "$1" --stats -- "$NET/ask" send 10.9.0.1 100000000000
 	background "home$1" "${command[@]}"
 	pid[$1]=$!
 	until_true 10 moving
@@ -236,31 +286,84 @@ moving() {
 	[ $((after - before)) -gt 500000 ]
 }
 
-# The monitor lives on, its program can end, and the machine is as before.
+ticks() { # of CPU time, of the process PID and its guest: 100 a second
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
+}
+
+# survives TEXT: the monitor lives on and sleeps, its program can end, its device says why it
+# carries nothing (TEXT; '': it does), and the machine is as before.
 survives() {
-	sleep 0.5
-	kill -0 "${pid[1]}" || fail "$kind: it ended: $(tail -n 3 "$T/home1.err")"
+	local before used
+	sleep 0.3 # what was under way has come to its end
+	before=$(ticks "${pid[1]}") || fail "$kind: it ended: $(tail -n 3 "$T/home1.err")"
+	sleep 1
+	used=$(($(ticks "${pid[1]}") - before))
+	[ $used -lt 20 ] || fail "$kind: in a second it took $used ticks"
 	kill -TERM "${pid[1]}"
 	ended 1 143
-	kernel_silent "$log"
+	grep -q "^mayfly: net .*; .*$1" "$T/home1.err" || fail "$kind: no '$1': $(tail -n 3 "$T/home1.err")"
+	[ -n "$1" ] || ! grep '^mayfly: net .* is gone' "$T/home1.err" || fail "$kind: it is not"
+	kernel_silent
+}
+
+# The VM's, which is not in $before.
+delete_interface() {
+	local name
+	case $kind in
+	direct | share) ip -n "$H" link del h0 ;;
+	*)
+		for name in $(inventory | cut -d ' ' -f 1); do
+			grep -q "^$name\b" <<<"$before" || ip -n "$H" link del "$name"
+		done
+		;;
+	esac
+}
+
+# What is deleted with `share` lies behind the VM's own veth, which is still there.
+gone() {
+	case $kind in
+	share) survives '' ;;
+	*) survives 'is gone' ;;
+	esac
 }
 
 @test "the interface is deleted while it is in use" {
+	for kind in $(kinds tap xdp copy direct share); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		before=$(inventory)
+		under_way 1
+		delete_interface
+		gone
+	done
+}
+
+@test "the interface is deleted while nobody sends" {
 	for kind in $(kinds tap xdp direct share); do
 		[ "$kind" != process ] || continue
 		world "$kind"
-		log=$(kernel_log)
 		before=$(inventory)
-		under_way 1
-		case $kind in
-		direct | share) ip -n "$H" link del h0 ;;
-		*)
-			for name in $(inventory | cut -d ' ' -f 1); do
-				grep -q "^$name\b" <<<"$before" || ip -n "$H" link del "$name"
-			done
-			;;
-		esac
-		survives
+		server 1 --stats
+		ask both 10.9.0.2 100000
+		delete_interface
+		gone
+	done
+}
+
+@test "the interface itself goes down and up again while nobody sends" {
+	for kind in $(kinds direct); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		server 1 --stats
+		ask both 10.9.0.2 1000
+		for _ in 1 2 3; do
+			ip -n "$H" link set h0 down
+			ip -n "$C" neigh flush dev c0
+			sleep 0.2
+			ip -n "$H" link set h0 up
+			until_true 5 here "$NET/ask" both 10.9.0.2 1000
+		done
+		survives ''
 	done
 }
 
@@ -268,8 +371,7 @@ survives() {
 	for kind in $(kinds tap xdp); do
 		[ "$kind" != process ] || continue
 		world "$kind"
-		log=$(kernel_log)
-		server
+		server 1 --stats
 		ask both 10.9.0.2 1000000
 		ip -n "$H" link set br0 down
 		ip -n "$H" link set br0 up
@@ -278,7 +380,7 @@ survives() {
 		ip -n "$H" link set h0 up
 		until_true 5 here "$NET/ask" both 10.9.0.2 1000
 		ip -n "$H" link del br0
-		survives
+		survives ''
 	done
 }
 
@@ -286,14 +388,13 @@ survives() {
 	for kind in $(kinds user); do
 		[ "$kind" != process ] || continue
 		world "$kind"
-		log=$(kernel_log)
 		under_way 1
 		passt=$(ps -o pid= --ppid "${pid[1]}" | tr -d ' ' | head -n 1)
 		[ -n "$passt" ] && [ "$(cat "/proc/$passt/comm")" != mayfly ] ||
 			passt=$(for p in $(ip netns pids "$H"); do grep -l '^passt' "/proc/$p/comm"; done | grep -o '[0-9]*' | head -n 1)
 		[ -n "$passt" ]
 		kill -KILL "$passt"
-		survives
+		survives 'passt.* is gone'
 	done
 }
 

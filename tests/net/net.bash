@@ -33,13 +33,13 @@ setup() {
 	[ "$(id -u)" -eq 0 ] || skip 'network namespaces and interfaces are made by root only'
 	children=() namespaces=() worlds=0 C='' H=''
 	export MAYFLY_RUN_DIR=$T/run
-	since=$(kernel_log)
+	kernel_watch
 }
 
 teardown() {
 	[ -n "$BATS_TEST_COMPLETED" ] || tell
 	end_world
-	[ -z "${since:-}" ] || kernel_silent "$since"
+	[ -z "${watch:-}" ] || kernel_end
 }
 
 # What was said in a test that failed.
@@ -277,27 +277,43 @@ until_true() { # SECONDS COMMAND...
 
 # ---- the host ----
 
-# kernel_log: what kernel_silent is to be told: a line in the kernel's log, which is its proof that
-# it sees what comes after.
-kernel_log() {
-	local line="mayfly: tests/net: $$ $BATS_TEST_NUMBER $EPOCHREALTIME"
-	echo "$line" >/dev/kmsg || fail "nothing can be written to the kernel's log, /dev/kmsg"
-	echo "$line"
+# Writes down what the kernel says from now on. It has a short memory, and others make it talk, too.
+kernel_watch() {
+	dmesg --follow-new </dev/null >"$T/kernel" 2>&1 3>&- &
+	watch=$!
+	kernel_heard
 }
 
-# kernel_silent LINE: it has said nothing since then of what none of ours may make it say. (What it
-# says of a bridge's ports, and of others' programs that end, is no such thing.)
+# A line of our own comes: so does everything before it, and it would.
+kernel_heard() {
+	local line tries=0
+	line="mayfly: tests/net: $$ $BATS_TEST_NUMBER $EPOCHREALTIME"
+	until grep -qsF "$line" "$T/kernel"; do
+		[ $((tries % 50)) -ne 0 ] || echo "$line" >/dev/kmsg || true
+		[ $((tries += 1)) -lt 500 ] || fail "the kernel's log cannot be watched: $(tail -n 1 "$T/kernel")" || return
+		sleep 0.02
+	done
+}
+
+# kernel_log: how far the kernel's log is, for kernel_silent.
+kernel_log() {
+	wc -l <"$T/kernel"
+}
+
+# kernel_silent [SINCE]: it has said nothing of what none of ours may make it say, in this test or
+# since then. (What it says of a bridge's ports, and of others' programs that end, is no such thing.)
 kernel_silent() {
-	dmesg | awk -v since="$1" '
-		index($0, since) { seen = 1; next }
-		seen && /BUG:|WARNING:|Oops|general protection|refcount_t|use-after-free|page allocation failure|unregister_netdevice|self-detected stall|net_ratelimit|xsk|XDP|protocol .* is buggy/ {
-			print; bad = 1
-		}
-		END {
-			if (!seen)
-				print "nothing that we can read: our own line is not there"
-			exit bad || !seen
-		}' >"$T/kernel" || fail "${kind:-}: the kernel says: $(head -n 3 "$T/kernel")"
+	kernel_heard || return
+	! tail -n "+$((${1:-0} + 1))" "$T/kernel" | grep -E 'BUG:|WARNING:|Oops|general protection|refcount_t|use-after-free|page allocation failure|unregister_netdevice|self-detected stall|net_ratelimit|xsk|XDP|protocol .* is buggy' \
+		>"$T/kernel.bad" || fail "${kind:-}: the kernel says: $(head -n 3 "$T/kernel.bad")"
+}
+
+kernel_end() {
+	local code=0
+	kernel_silent 0 || code=1
+	kill "$watch"
+	wait "$watch" 2>/dev/null || true
+	return $code
 }
 
 # What mayfly might have left in the homes' namespace: interfaces, programs.

@@ -40,7 +40,7 @@ pings() {
 }
 
 @test "a flood of pings is answered" {
-	for kind in $(kinds tap xdp direct share); do
+	for kind in $(kinds tap xdp copy direct share); do
 		world "$kind"
 		server
 		here ping -f -q -c 2000 -W 2 10.9.0.2 >"$T/ping.out"
@@ -96,7 +96,7 @@ pings() {
 }
 
 @test "two interfaces in one VM" {
-	for kind in $(kinds tap xdp); do
+	for kind in $(kinds tap xdp copy); do
 		[ "$kind" != process ] || continue
 		world "$kind"
 		net_option 1
@@ -113,7 +113,7 @@ pings() {
 }
 
 @test "nothing is left of a VM: after its end, SIGTERM, SIGKILL" {
-	for kind in $(kinds tap xdp direct share); do
+	for kind in $(kinds tap xdp copy direct share); do
 		[ "$kind" != process ] || continue
 		world "$kind"
 		before=$(inventory)

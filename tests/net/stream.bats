@@ -23,7 +23,7 @@ MB=1000000
 }
 
 @test "TCP: both ways at once, IPv4 and IPv6, the home as server" {
-	for kind in $(kinds tap xdp direct share user); do
+	for kind in $(kinds tap xdp copy direct share user); do
 		world "$kind"
 		server
 		for address in 10.9.0.2 fd09::2; do
@@ -55,7 +55,7 @@ MB=1000000
 }
 
 @test "TCP: 1,000 connections at once, in and out" {
-	for kind in $(kinds tap xdp); do
+	for kind in $(kinds tap xdp copy); do
 		world "$kind"
 		server
 		ask many 10.9.0.2 "$(scaled 1000)"
@@ -69,7 +69,7 @@ MB=1000000
 }
 
 @test "TCP: half-closed connections, RST both ways, nobody listening" {
-	for kind in $(kinds tap xdp direct share user); do
+	for kind in $(kinds tap xdp copy direct share user); do
 		world "$kind"
 		server
 		for address in 10.9.0.2 fd09::2; do
@@ -102,7 +102,7 @@ MB=1000000
 }
 
 @test "UDP: datagrams of all sizes, fragments, floods" {
-	for kind in $(kinds tap xdp direct share user); do
+	for kind in $(kinds tap xdp copy direct share user); do
 		world "$kind"
 		server
 		for address in 10.9.0.2 fd09::2; do
