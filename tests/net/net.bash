@@ -38,6 +38,7 @@ setup() {
 
 teardown() {
 	[ -n "$BATS_TEST_COMPLETED" ] || tell
+	[ -z "${DAEMON_PID:-}" ] || daemon_kill # of e2e/daemon.bash
 	end_world
 	[ -z "${watch:-}" ] || kernel_end
 }

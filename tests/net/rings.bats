@@ -82,7 +82,6 @@ net_flavour() { # JQ-EXPRESSION: of the second one, for until_true
 		DAEMON_UNDER=(nsenter "--net=/run/netns/$H")
 		MAYFLY=$NORINGS
 		daemon_start "$T" --shells 1
-		children+=("$DAEMON_PID")
 		asked 200 PUT /v1/pool '{"flavours":[{"memory_mib":64,"minimum":1,"maximum":1},
 			{"memory_mib":64,"minimum":1,"maximum":1,"net":["xdp=br0"]}]}'
 		until_true 10 net_flavour '.ready == 1'
