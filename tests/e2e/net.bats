@@ -310,6 +310,8 @@ net_flavour() {
 	has '.path == "cold"'
 	until_true 5 fetch 10.9.0.3 80
 	[ "$got" = served ]
+	asked 200 GET "/v1/vms/$id/stats"
+	has '.net[0] | .copying and (.broken | not)'
 	expect 0 pool set -m 64M:1:1 -m 64M:1:1 --net xdp=br0
 	until_true 10 net_flavour '.ready == 1'
 	vm '"net":["xdp=br0,ip=10.9.0.4/24"]'

@@ -5,7 +5,7 @@
 # and stop, pause, and a hostile guest in a jail of its own among them. How devices are asked for
 # and told of is e2e/net.bats.
 #
-# shellcheck disable=SC2154,SC2030,SC2031,SC2034 # shared with net.bash
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034,SC2016 # shared with net.bash
 
 load ../e2e/helpers
 load ../e2e/daemon

@@ -149,12 +149,12 @@ full() {
 		! full || lens='1 13 14 2048 2049 4096 65535 65536 0x7fffffff 0x80000000'
 		for addr in $addrs; do
 			for len in 60 0xffffffff; do
-				attack descriptors $addr $len 0 3
+				attack descriptors "$addr" "$len" 0 3
 			done
 		done
 		for len in $lens; do
-			attack descriptors 0 $len 0 3
-			attack descriptors 2047 $len 0 3
+			attack descriptors 0 "$len" 0 3
+			attack descriptors 2047 "$len" 0 3
 		done
 		for options in 1 2 0xffffffff; do
 			attack descriptors 0 60 $options 1
