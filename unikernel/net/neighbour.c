@@ -3,7 +3,12 @@
  * neighbour.c: who has sent us a packet can be answered. lwIP asks for the MAC of every neighbour
  * that it is to send to and that has not asked for ours (RFC 826): for a VM that was started by a
  * packet this is one round trip, and two exits, before its first answer. The packet's own frame
- * tells; whoever forges one could forge an ARP request as well.
+ * tells it.
+ *
+ * But a source address is easily forged, from behind a router, too, which an ARP request is not;
+ * and a frame may be another's who passes the packet on. So what was heard is used while it is new,
+ * only for who is not in lwIP's table, and asked for all the same when the VM is awake a second
+ * later: nobody waits for that.
  */
 #include "lwip/etharp.h"
 #include "lwip/prot/etharp.h"
@@ -14,13 +19,28 @@
 #define ETH_IP   0x0008 /* in network order */
 #define IP_AT    14u
 #define IP_BYTES 20u
-#define SOURCE   12u /* in the IP header */
+#define TTL      8u /* in the IP header */
+#define SOURCE   12u
+#define UNSURE   8u
 
 static struct {
-	struct net_iface *iface; /* NULL: it has been used */
+	struct net_iface *iface; /* NULL: it has been used, or is of no use */
 	ip4_addr_t address;
 	struct eth_addr mac;
 } heard;
+
+/* To be asked for. With more at once the others are asked for first, as by every host. */
+static struct {
+	struct netif *netif;
+	ip4_addr_t address;
+} unsure[UNSURE];
+static uint32_t nunsure;
+
+/* What hosts begin with: whoever passes a packet on takes one off (RFC 1812, 5.3.1). */
+static bool is_first_ttl(uint8_t ttl)
+{
+	return ttl == 64 || ttl == 128 || ttl == 255;
+}
 
 void net_neighbour_heard(struct net_iface *iface, const struct net_frame *f)
 {
@@ -33,15 +53,17 @@ void net_neighbour_heard(struct net_iface *iface, const struct net_frame *f)
 		return;
 	memcpy(&type, frame + 12, sizeof(type));
 	memcpy(&from, frame + IP_AT + SOURCE, sizeof(from));
-	if (type != ETH_IP || ip4_addr_cmp(&from, &heard.address))
+	if (type != ETH_IP || (ip4_addr_cmp(&from, &heard.address) &&
+			       !memcmp(&heard.mac, frame + 6, sizeof(heard.mac))))
 		return;
 	heard.iface = NULL;
 	heard.address = from;
-	if ((frame[6] & 1) || ip4_addr_isany_val(*netif_ip4_addr(netif)) ||
+	memcpy(&heard.mac, frame + 6, sizeof(heard.mac));
+	if ((frame[6] & 1) || !is_first_ttl(frame[IP_AT + TTL]) ||
+	    ip4_addr_isany_val(*netif_ip4_addr(netif)) ||
 	    !ip4_addr_netcmp(&from, netif_ip4_addr(netif), netif_ip4_netmask(netif)) ||
 	    ip4_addr_cmp(&from, netif_ip4_addr(netif)) || ip4_addr_isbroadcast(&from, netif))
 		return;
-	memcpy(&heard.mac, frame + 6, sizeof(heard.mac));
 	heard.iface = iface;
 }
 
@@ -54,7 +76,7 @@ static void learn(struct netif *netif)
 	struct pbuf *p;
 
 	heard.iface = NULL;
-	if (etharp_find_addr(netif, &heard.address, &mac, &ip) >= 0)
+	if (nunsure == UNSURE || etharp_find_addr(netif, &heard.address, &mac, &ip) >= 0)
 		return;
 	p = pbuf_alloc(PBUF_RAW, SIZEOF_ETHARP_HDR, PBUF_RAM);
 	if (!p)
@@ -72,6 +94,8 @@ static void learn(struct netif *netif)
 	memcpy(&arp->dhwaddr, netif->hwaddr, sizeof(arp->dhwaddr));
 	memcpy(&arp->dipaddr, netif_ip4_addr(netif), sizeof(arp->dipaddr));
 	etharp_input(p, netif);
+	unsure[nunsure].netif = netif;
+	unsure[nunsure++].address = heard.address;
 }
 
 err_t net_neighbour_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
@@ -81,8 +105,20 @@ err_t net_neighbour_output(struct netif *netif, struct pbuf *p, const ip4_addr_t
 	return etharp_output(netif, p, to);
 }
 
-void net_neighbour_forget(void)
+void net_neighbour_age(void)
 {
 	heard.iface = NULL;
 	ip4_addr_set_any(&heard.address);
+	while (nunsure) {
+		struct netif *netif = unsure[--nunsure].netif;
+
+		if (netif_is_up(netif) && netif_is_link_up(netif))
+			etharp_request(netif, &unsure[nunsure].address);
+	}
+}
+
+void net_neighbour_forget(void)
+{
+	nunsure = 0;
+	net_neighbour_age();
 }

@@ -335,7 +335,6 @@ static bool serve_device(struct net_iface *iface)
 	static struct net_frame frame;
 	uint32_t n = 0;
 
-	net_iface_look(iface);
 	while (n < BATCH && net_receive(iface->dev, &frame)) {
 		input(iface, &frame);
 		n++;
@@ -358,6 +357,10 @@ bool uk_net_service(void)
 	if (!uk_net_live)
 		return false;
 	now = uk_monotonic_ns();
+	/* Who the VM is, before a timer sends anything. */
+	for (uint32_t i = 0; i < uk_net_ndevs; i++)
+		if (net_ifaces[i])
+			net_iface_look(net_ifaces[i]);
 	net_timers_age(now);
 	/* A program that calls often need not be preempted. */
 	if (uk_net_ndevs && now >= fresh_until_ns) {

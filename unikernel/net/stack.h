@@ -97,6 +97,7 @@ void net_demux_restore(void); /* lwIP has looked at the packet */
 void net_neighbour_heard(struct net_iface *iface, const struct net_frame *f);
 /* etharp_output, but for who was just heard. */
 err_t net_neighbour_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to);
+void net_neighbour_age(void);    /* each second that the VM is awake */
 void net_neighbour_forget(void); /* it is another network */
 
 /* ---- memory.c ---- */

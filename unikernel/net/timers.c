@@ -25,7 +25,7 @@
 #define EARLY_MS     20u
 #define RECOVERY_MS  10u
 #define IDLE_POLL_MS 10000u /* with nothing under way, tcp_poll is for what hardly happens */
-#define ARP_ASKS_MS  6000u  /* etharp.c repeats a request each second, ARP_MAXPENDING times */
+#define ARP_TICKS    2u     /* etharp.c repeats a request, or gives up, within a second */
 #define ARP_LIVES_S  301u   /* ARP_MAXAGE: after that nothing is left to age */
 #define AGES_MAX_S   3600u  /* of IPv6; nobody needs more after a longer sleep */
 #define GROUPS_MAX   256u   /* ticks: the longest that a querier may ask for (RFC 2236, 2.2) */
@@ -134,16 +134,18 @@ static void tcp_run(uint64_t passed_ms)
 
 /* ---- the others ---- */
 
-static uint64_t arp_asks_until_ns;
+static uint32_t arp_ticks; /* left, of a request */
 
 void net_arp_asks(void)
 {
-	arp_asks_until_ns = uk_monotonic_ns() + ARP_ASKS_MS * MS;
+	arp_ticks = ARP_TICKS;
 }
 
 /* Is an interface looking for a router, or for another that has its address? */
 static bool netif_asks(const struct netif *netif)
 {
+	if (!netif_is_up(netif) || !netif_is_link_up(netif))
+		return false;
 	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
 		if (ip6_addr_istentative(netif_ip6_addr_state(netif, i)))
 			return true;
@@ -151,9 +153,9 @@ static bool netif_asks(const struct netif *netif)
 }
 
 /* Something is asked again, or given up, when time has passed; all else may wait. */
-static uint64_t neighbours_in(void)
+static bool is_asking(void)
 {
-	bool asks = uk_monotonic_ns() < arp_asks_until_ns;
+	bool asks = arp_ticks;
 
 	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++)
 		asks |= neighbor_cache[i].state == ND6_INCOMPLETE ||
@@ -161,21 +163,35 @@ static uint64_t neighbours_in(void)
 			neighbor_cache[i].state == ND6_PROBE;
 	for (uint32_t i = 0; i < uk_net_ndevs; i++)
 		asks |= net_ifaces[i] && netif_asks(&net_ifaces[i]->netif);
-	return asks ? ARP_TMR_INTERVAL : NEVER;
+	return asks;
+}
+
+static uint64_t neighbours_in(void)
+{
+	return is_asking() ? ARP_TMR_INTERVAL : NEVER;
 }
 
 static void neighbours_run(uint64_t passed_ms)
 {
 	uint64_t seconds = passed_ms / ND6_TMR_INTERVAL;
+	uint32_t ticks;
 
+	/* Who was asked has had no time to answer while the VM stood still: it is asked once more,
+	 * not given up. */
+	if (is_asking())
+		seconds = uk_min(seconds, 1ull);
+	arp_ticks -= arp_ticks != 0;
 	net_pmtu_age();
-	for (uint64_t i = 0; i < uk_min(seconds, (uint64_t)ARP_LIVES_S) || !i; i++) {
+	for (uint64_t i = 0; i < uk_min(seconds, (uint64_t)ARP_LIVES_S); i++) {
 		etharp_tmr();
 		ip_reass_tmr();
 		ip6_reass_tmr();
 	}
-	for (uint64_t i = 0; i < uk_min(seconds, (uint64_t)AGES_MAX_S) || !i; i++)
+	for (uint64_t i = 0; i < uk_min(seconds, (uint64_t)AGES_MAX_S); i++)
 		nd6_tmr();
+	ticks = arp_ticks;
+	net_neighbour_age();
+	arp_ticks = ticks; /* that is worth no waking up */
 }
 
 static bool groups_asked;
@@ -211,12 +227,10 @@ static uint64_t groups_in(void)
 
 static void groups_run(uint64_t passed_ms)
 {
-	uint64_t ticks = uk_min(passed_ms / MLD6_TMR_INTERVAL, (uint64_t)GROUPS_MAX);
-
-	do {
+	for (uint64_t i = 0; i < uk_min(passed_ms / MLD6_TMR_INTERVAL, (uint64_t)GROUPS_MAX); i++) {
 		igmp_tmr();
 		mld6_tmr();
-	} while (ticks-- > 1);
+	}
 }
 
 /* Requests that were not answered yet. */
@@ -291,9 +305,12 @@ _Static_assert(IGMP_TMR_INTERVAL == MLD6_TMR_INTERVAL && ARP_TMR_INTERVAL == ND6
 
 static void run(struct timer *t, uint64_t now_ns)
 {
+	uint64_t passed_ns = t->last_ns ? now_ns - t->last_ns : 0;
+
 	t->due_ns = NEVER;
-	t->run(t->last_ns ? (now_ns - t->last_ns) / MS : 0);
-	t->last_ns = now_ns;
+	t->run(passed_ns / MS);
+	/* Who ages does so in whole ticks, however seldom it is looked at: the rest counts, too. */
+	t->last_ns = now_ns - (t->ages ? passed_ns % (t->shortest_ms * MS) : 0);
 }
 
 bool net_timers_run(uint64_t now_ns)
