@@ -124,3 +124,19 @@ reported() {
 		until_true 4 reported
 	done
 }
+
+@test "nobody is there: who connects is told so after a few seconds" {
+	for kind in $(kinds tap xdp); do
+		world "$kind"
+		listen 'arp[6:2] = 1 and arp[24:4] = 0x0a09004d'
+		for address in 10.9.0.77 fd09::77; do
+			: >"$T/in_home.err"
+			start=$SECONDS
+			! in_home 1 -- "$NET/ask" both $address 1 || fail "$kind: $address is there"
+			took=$((SECONDS - start))
+			grep -q 'errno 113' "$T/in_home.err" || fail "$kind: $(cat "$T/in_home.err")"
+			[ $took -ge 2 ] && [ $took -le 7 ] || fail "$kind: $address: $took s"
+		done
+		[ "$(grep -c who-has "$T/dump.out")" -ge 3 ] || fail "$kind: $(cat "$T/dump.out")"
+	done
+}

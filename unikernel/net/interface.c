@@ -518,6 +518,7 @@ static void forget(struct net_iface *iface)
 	netif_set_down(netif);
 	etharp_cleanup_netif(netif);
 	net_neighbour_forget();
+	net_nobody_forget();
 	nd6_cleanup_netif(netif);
 	net_pmtu_forget();
 	memset(learned_dns, 0, sizeof(learned_dns));

@@ -18,10 +18,11 @@
 #include "lwip_hooks.h"
 #include "stack.h"
 
-#define BATCH     256u /* frames that one look takes, of each device */
-#define ETH_BYTES 14u
-#define LOOK_NS   20000000ull
-#define TICK_NS   10000000ull /* a computing program leaves the network alone for that long */
+#define BATCH      256u /* frames that one look takes, of each device */
+#define ETH_BYTES  14u
+#define ARP_TARGET 38u /* in a frame */
+#define LOOK_NS    20000000ull
+#define TICK_NS    10000000ull /* a computing program leaves the network alone for that long */
 
 bool uk_net_live;
 struct net_iface *net_ifaces[NOXS_NET_MAX];
@@ -55,7 +56,7 @@ static bool is_arp_request(const struct pbuf *p)
 	static const uint8_t request[] = {0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1};
 
 	return p->len >= 42 && !memcmp(frame + 12, request, sizeof(request)) &&
-	       memcmp(frame + 28, frame + 38, 4) != 0;
+	       memcmp(frame + 28, frame + ARP_TARGET, 4) != 0;
 }
 
 static err_t link_output(struct netif *netif, struct pbuf *p)
@@ -76,8 +77,10 @@ static err_t link_output(struct netif *netif, struct pbuf *p)
 		err = send_pieces(iface->dev, vnet, whole);
 		pbuf_free(whole);
 	}
-	if (is_arp_request(p))
+	if (is_arp_request(p)) {
 		net_arp_asks();
+		net_nobody_asked(netif, (const uint8_t *)p->payload + ARP_TARGET);
+	}
 	return err;
 }
 

@@ -12,6 +12,7 @@
  *   guard.c      segments that lwIP must not see
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
  *   neighbour.c  who has sent us a packet
+ *   nobody.c     who does not answer
  *   early.c      memory for all that, before there is a program
  *   timers.c     lwIP's timers, as far as there is something that they are for
  */
@@ -99,6 +100,12 @@ void net_neighbour_heard(struct net_iface *iface, const struct net_frame *f);
 err_t net_neighbour_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to);
 void net_neighbour_age(void);    /* each second that the VM is awake */
 void net_neighbour_forget(void); /* it is another network */
+
+/* ---- nobody.c ---- */
+/* An ARP request for an address (four bytes) was sent. */
+void net_nobody_asked(struct netif *netif, const void *address);
+void net_nobody_tick(void); /* each second, before lwIP's own timers */
+void net_nobody_forget(void);
 
 /* ---- memory.c ---- */
 void net_memory_prepare(void); /* the first page of each size is used */

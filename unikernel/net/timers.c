@@ -181,6 +181,7 @@ static void neighbours_run(uint64_t passed_ms)
 	if (is_asking())
 		seconds = uk_min(seconds, 1ull);
 	arp_ticks -= arp_ticks != 0;
+	net_nobody_tick();
 	net_pmtu_age();
 	for (uint64_t i = 0; i < uk_min(seconds, (uint64_t)ARP_LIVES_S); i++) {
 		etharp_tmr();
