@@ -129,7 +129,8 @@ static void keys_refused(void **state)
 	refuse("tap,,ip=dhcp", "nothing between commas");
 	refuse("tap,ipp=10.0.0.1/24", "is 'ip' meant?");
 	refuse("tap,brigde=br0", "is 'bridge' meant?");
-	refuse("tap,colour=red", "tap takes mac, ip, gw, dns, domain, mtu, name, bridge, offload");
+	refuse("tap,colour=red",
+	       "tap takes mac, ip, gw, dns, domain, mtu, name, bridge, offload, flood");
 	refuse("user,colour=red", "user takes mac, ip, gw, dns, domain, mtu, name");
 	refuse("tap,queue=1", "'queue' is for xdp, not for tap");
 	refuse("xdp=e,bridge=br0", "'bridge' is for tap, not for xdp");
@@ -158,6 +159,31 @@ static void keys_refused(void **state)
 	       "1 to 63");
 	/* A terminal's control characters are not passed on. */
 	refuse("tap,\033[2J=1", "there is no '?[2J'");
+}
+
+/* flood=off: what is for all does not come. */
+static void flood(void **state)
+{
+	(void)state;
+	assert_false(parse("tap,bridge=br0").quiet);
+	assert_false(parse("tap,bridge=br0,flood=on").quiet);
+	assert_true(parse("tap,bridge=br0,flood=off").quiet);
+	assert_true(parse("tap=t0,flood=off,bridge=br0,ip=10.0.0.2/24").quiet);
+	assert_true(parse("xdp=br0,flood=off").quiet); /* whether it is a bridge is seen later */
+	assert_false(parse("tap,flood=on").quiet);
+	assert_false(parse("xdp=e,share,flood=on,ip=auto").quiet);
+	/* A server may answer the one who asks. */
+	assert_true(parse("tap,bridge=br0,flood=off,ip=dhcp").quiet);
+	refuse("tap,bridge=br0,flood=no", "on or off");
+	refuse("tap,bridge=br0,flood=", "'flood' takes a value");
+	refuse("tap,bridge=br0,flood", "'flood' takes a value");
+	refuse("tap,bridge=br0,flood=off,flood=off", "'flood' is there twice");
+	refuse("user,flood=off", "'flood' is for xdp and tap, not for user");
+	refuse("tap,flood=off", "for a VM at a bridge: bridge=IFACE");
+	refuse("tap=fd:9,flood=off", "for a VM at a bridge");
+	refuse("tap,bridge=br0,flood=off,ip=auto", "give ip=ADDRESS/PREFIX");
+	refuse("xdp=br0,ip=auto,ip=dhcp,flood=off", "give ip=ADDRESS/PREFIX");
+	refuse("tap,bridge=br0,floods=off", "is 'flood' meant?");
 }
 
 static void macs_refused(void **state)
@@ -233,6 +259,8 @@ static void printed(void **state)
 		"tap",
 		"tap=fd:8,ip=dhcp,offload=on",
 		"tap=t,ip=dhcp,ip=auto,bridge=br0,offload=off",
+		"tap,bridge=br0,flood=off",
+		"xdp=br0,mode=auto,copy=auto,flood=off",
 		"user,ip=dhcp,ip=auto",
 		"user", /* what that means is whoever opens it to say */
 	};
@@ -364,15 +392,11 @@ static void ports_beside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kinds),
-		cmocka_unit_test(all_keys),
-		cmocka_unit_test(keys_refused),
-		cmocka_unit_test(macs_refused),
-		cmocka_unit_test(addresses_refused),
-		cmocka_unit_test(printed),
-		cmocka_unit_test(finished),
-		cmocka_unit_test(ports),
-		cmocka_unit_test(ports_beside),
+		cmocka_unit_test(kinds),        cmocka_unit_test(all_keys),
+		cmocka_unit_test(keys_refused), cmocka_unit_test(flood),
+		cmocka_unit_test(macs_refused), cmocka_unit_test(addresses_refused),
+		cmocka_unit_test(printed),      cmocka_unit_test(finished),
+		cmocka_unit_test(ports),        cmocka_unit_test(ports_beside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
