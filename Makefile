@@ -259,6 +259,12 @@ $(B)/tests/lwip/%.o: $(LWIP_CONF)
 	$(call say,LWIP,$*)
 	$(Q)$(CC) -std=gnu17 -w -D_GNU_SOURCE= -O1 -g -fsanitize=address $(LWIP_HOST) $(DEPFLAGS) -c -o $@ $(LWIP)/src/$*.c
 
+# With lwIP's ARP and buffers.
+$(B)/tests/unit/test_net_timers: $(LWIP_CONF)
+$(B)/tests/unit/test_net_timers: private WARN += -idirafter unikernel/net/lwip -isystem $(LWIP)/src/include
+$(B)/tests/unit/test_net_timers: private TEST_LIBS := $(TEST_LIBS) \
+	$(patsubst %,$(LWIP)/src/core/%.c,ipv4/etharp ipv4/ip4_addr pbuf mem memp def)
+
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(OURS)
 	$(dir)
 	$(call say,FUZZ,$<)
