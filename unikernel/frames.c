@@ -49,6 +49,8 @@ static void init(void)
 {
 	size_t bytes;
 
+	if (!UK_NOXS->free_bytes)
+		return; /* a shell, whose program tells where free RAM is */
 	nblocks = UK_NOXS->free_bytes / UK_BLOCK;
 	ready = uk_min(UK_NOXS->free_ready / UK_BLOCK, nblocks);
 	bytes = nblocks * sizeof(struct block);

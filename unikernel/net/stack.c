@@ -262,7 +262,7 @@ static err_t iface_init(struct netif *netif)
 	return ERR_OK;
 }
 
-static struct net_iface *prepared[NOXS_NET_MAX];
+static struct net_iface *prepared; /* of the first row */
 
 /* Its memory. What there is too little for is not given back: it is for the VM's whole life, and
  * the VM has hardly begun. */
@@ -279,18 +279,17 @@ static struct net_iface *iface_prepare(struct net_dev *dev)
 
 void uk_net_prepare(void)
 {
-	for (uint32_t i = 0; i < uk_net_ndevs; i++) {
-		prepared[i] = iface_prepare(&uk_net_dev[i]);
-		if (prepared[i])
-			net_driver_touch(&uk_net_dev[i]);
-	}
+	/* There is early memory for one. */
+	prepared = uk_net_ndevs ? iface_prepare(&uk_net_dev[0]) : NULL;
+	if (prepared)
+		net_driver_touch(&uk_net_dev[0]);
 	net_memory_prepare();
 }
 
 static struct net_iface *iface_new(uint32_t row)
 {
 	struct net_dev *dev = &uk_net_dev[row];
-	struct net_iface *iface = prepared[row] ? prepared[row] : iface_prepare(dev);
+	struct net_iface *iface = !row && prepared ? prepared : iface_prepare(dev);
 
 	if (!iface || !netif_add(&iface->netif, NULL, NULL, NULL, iface, iface_init, netif_input))
 		return NULL;
