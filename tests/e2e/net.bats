@@ -345,6 +345,30 @@ net_flavour() {
 	daemon_end
 }
 
+@test "a shell with several net devices: its program has them, and memory" {
+	local n i devices flavour
+	ip -n "$NS" link add br0 type bridge
+	ip -n "$NS" link set br0 up
+	daemon_start "$T" --shells 1
+	for n in 1 2 4; do
+		flavour=() devices=''
+		for i in $(seq "$n"); do
+			flavour+=(--net tap,bridge=br0)
+			devices+="${devices:+,}\"tap,bridge=br0,ip=10.9.$n$i.2/24\""
+			ip -n "$NS" address add "10.9.$n$i.1/24" dev br0
+		done
+		expect 0 pool set -m 64M:1:1 -m 64M:1:1 "${flavour[@]}"
+		until_true 10 net_flavour '.ready == 1'
+		vm '"net":['"$devices"']'
+		has '.path == "warm"'
+		for i in $(seq "$n"); do
+			until_true 5 fetch "10.9.$n$i.2" 80
+			[ "$got" = served ]
+		done
+	done
+	daemon_end
+}
+
 opening() { # processes that open devices of this namespace, now
 	local pid n=0
 	for pid in $(ip netns pids "$NS"); do
