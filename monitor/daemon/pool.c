@@ -98,10 +98,13 @@ void pool_gave_up(struct pool *p, int flavour)
 
 void pool_began(struct pool *p, int flavour, bool urgent, uint64_t now_ns)
 {
-	if (!urgent)
-		p->began_ns = now_ns;
-	p->flavour[flavour].level.preparing++;
-	p->flavour[flavour].urgent += urgent;
+	struct pool_flavour *f = &p->flavour[flavour];
+
+	/* A store's turn is once a tick, whatever is made of what the rate demands. */
+	if (!urgent && f->level.ready + f->level.preparing >= f->demand)
+		p->stored_ns = now_ns;
+	f->level.preparing++;
+	f->urgent += urgent;
 }
 
 void pool_ready(struct pool *p, int flavour, bool urgent, uint64_t took_ns)
@@ -160,7 +163,7 @@ static uint32_t wanted(const struct pool *p, const struct pool_flavour *f, uint6
 
 	if (now_ns < f->pause_until_ns)
 		return 0;
-	return quiet || now_ns - p->began_ns >= POOL_TICK_NS ? f->level.target : f->demand;
+	return quiet || now_ns - p->stored_ns >= POOL_TICK_NS ? f->level.target : f->demand;
 }
 
 int pool_next(const struct pool *p, uint64_t now_ns, bool *urgent)

@@ -47,7 +47,7 @@ struct pool {
 	size_t n;
 	unsigned cpus;
 	uint64_t tick_ns, taken_ns;
-	uint64_t began_ns; /* the last one that was not urgent */
+	uint64_t stored_ns; /* the last one began that neither the rate demands nor a start */
 };
 
 void pool_init(struct pool *p, const struct flavour *flavour, size_t n, unsigned cpus);

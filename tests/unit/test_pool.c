@@ -252,6 +252,26 @@ static void the_store_is_filled_when_it_is_quiet(void **state)
 	assert_int_equal(p.flavour[0].level.ready, 60);
 }
 
+static void a_busy_flavour_leaves_another_its_store(void **state)
+{
+	struct flavour both[2] = {flavour(64, 8, 100), flavour(256, 8, 100)};
+	struct pool p;
+
+	(void)state;
+	pool_init(&p, both, 2, 2);
+	fill(&p);
+	for (int i = 0; i < 8; i++)
+		pool_lost(&p, 1);
+	/* 200 a second of the first, without a pause; what each takes is made again at once. */
+	for (int ms = 0; ms < 2000; ms += 5, now += 5 * MS) {
+		if (ms % 100 == 0)
+			pool_tick(&p, now);
+		pool_take(&p, 0, now);
+		fill(&p);
+	}
+	assert_true(p.flavour[1].level.ready >= 8);
+}
+
 static void failures_pause_the_background_longer_and_longer(void **state)
 {
 	struct pool p = pool_of(5, 20, 2);
@@ -383,6 +403,7 @@ int main(void)
 		cmocka_unit_test(it_never_exceeds_the_maximum),
 		cmocka_unit_test(without_starts_it_falls_back_to_the_minimum),
 		cmocka_unit_test(the_store_is_filled_when_it_is_quiet),
+		cmocka_unit_test(a_busy_flavour_leaves_another_its_store),
 		cmocka_unit_test(failures_pause_the_background_longer_and_longer),
 		cmocka_unit_test(one_flavour_s_failures_do_not_pause_another),
 		cmocka_unit_test(one_that_waits_is_made_in_spite_of_failures),
