@@ -67,6 +67,21 @@ known() { # ADDRESS MAC
 	done
 }
 
+@test "DHCP, from a server that answers to whom it gives the address" {
+	command -v dnsmasq >/dev/null || skip 'dnsmasq is not installed'
+	for kind in $(kinds tap); do
+		[ "$kind" != process ] || continue
+		world "$kind"
+		background dnsmasq "$C" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --port=0 \
+			--no-hosts --pid-file= --user=root --interface=c0 --bind-interfaces --log-facility=- \
+			--dhcp-leasefile="$T/leases" --dhcp-range=10.9.0.50,10.9.0.60,255.255.255.0,2m --no-ping
+		until_true 5 grep -qs started "$T/dnsmasq.err"
+		background serve "$C" "$NET/serve"
+		until_ready serve
+		ip=,ip=dhcp more=,flood=off in_home 1 -- "$NET/ask" both 10.9.0.1 10000
+	done
+}
+
 # refused WORDS NET
 refused() {
 	if there "$MAYFLY" run --net "$2" "$NET/serve" >"$T/refused.out" 2>"$T/refused.err"; then
