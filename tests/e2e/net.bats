@@ -353,7 +353,7 @@ net_flavour() {
 	for n in 1 2 4; do
 		flavour=() devices=''
 		for i in $(seq "$n"); do
-			flavour+=(--net tap,bridge=br0)
+			flavour+=(--net "tap,bridge=br0")
 			devices+="${devices:+,}\"tap,bridge=br0,ip=10.9.$n$i.2/24\""
 			ip -n "$NS" address add "10.9.$n$i.1/24" dev br0
 		done

@@ -583,7 +583,8 @@ static void who_connects_to_nobody_is_told(void **state)
 	assert_int_equal(nfailed, 2);
 	assert_ptr_equal(failed[0], &pcb[4]);
 	assert_ptr_equal(failed[1], &pcb[0]);
-	/* The same by way of the gateway; what was before is over, if it is asked once more, too. */
+	/* The same by way of the gateway; what was before is over, if it is asked once more, too.
+	 */
 	tcp_active_pcbs = NULL;
 	nfailed = 0;
 	connecting(&pcb[0], PEER, 1);
