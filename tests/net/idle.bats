@@ -86,9 +86,9 @@ sleeps() {
 		world "$kind"
 		server
 		answered 10.9.0.2
-		answered fd09::2
+		# IPv6 looks for some seconds whether a neighbour is still there.
+		[ -z "${LONG:-}" ] || answered fd09::2
 		ask both 10.9.0.2 10000
-		# IPv6 looks whether a neighbour is still there, for up to nine seconds; here none is asked.
 		before=$(sleeps)
 		here ping -q -c 20 -i 0.05 10.9.0.2 >/dev/null
 		traffic=$(($(sleeps) - before))
@@ -131,16 +131,20 @@ joined() {
 }
 
 @test "nobody is there: who connects is told so after a few seconds" {
-	for kind in $(kinds tap xdp); do
+	for kind in $(kinds tap); do
 		world "$kind"
 		listen 'arp[6:2] = 1 and arp[24:4] = 0x0a09004d'
-		for address in 10.9.0.77 fd09::77; do
-			: >"$T/in_home.err"
-			start=$SECONDS
-			! in_home 1 -- "$NET/ask" both $address 1 || fail "$kind: $address is there"
+		local start=$SECONDS took calls=() i
+		for i in 1 2; do
+			home_command "$i" -- "$NET/ask" both "$([ "$i" -eq 1 ] && echo 10.9.0.77 || echo fd09::77)" 1
+			background "call$i" "${command[@]}"
+			calls+=($!)
+		done
+		for i in 1 2; do
+			! wait "${calls[i - 1]}" || fail "$kind: somebody is there"
 			took=$((SECONDS - start))
-			grep -q 'errno 113' "$T/in_home.err" || fail "$kind: $(cat "$T/in_home.err")"
-			[ $took -ge 2 ] && [ $took -le 7 ] || fail "$kind: $address: $took s"
+			grep -q 'errno 113' "$T/call$i.err" || fail "$kind: $(cat "$T/call$i.err")"
+			[ $took -ge 2 ] && [ $took -le 7 ] || fail "$kind: $took s"
 		done
 		[ "$(grep -c who-has "$T/dump.out")" -ge 3 ] || fail "$kind: $(cat "$T/dump.out")"
 	done
