@@ -45,7 +45,7 @@ know() {
 		asked_for() {
 			answered 10.9.0.2 && heard 'who-has 10.9.0.1 tell 10.9.0.2'
 		}
-		until_true 4 asked_for
+		until_true 6 asked_for
 	done
 }
 

@@ -7,8 +7,9 @@
  *
  * But a source address is easily forged, from behind a router, too, which an ARP request is not;
  * and a frame may be another's who passes the packet on. So what was heard is used while it is new,
- * only for who is not in lwIP's table, and asked for all the same when the VM is awake a second
- * later: nobody waits for that.
+ * only for who is not in lwIP's table, and asked for all the same when the VM is awake one or two
+ * seconds later: nobody waits for that. Unless he has asked for us meanwhile, as Linux does after
+ * five.
  */
 #include "lwip/etharp.h"
 #include "lwip/prot/etharp.h"
@@ -17,10 +18,12 @@
 #include "stack.h"
 
 #define ETH_IP   0x0008 /* in network order */
+#define ETH_ARP  0x0608
 #define IP_AT    14u
 #define IP_BYTES 20u
 #define TTL      8u /* in the IP header */
 #define SOURCE   12u
+#define SENDER   28u /* the ARP packet's, in its frame */
 #define UNSURE   8u
 
 static struct {
@@ -33,6 +36,7 @@ static struct {
 static struct {
 	struct netif *netif;
 	ip4_addr_t address;
+	bool waited; /* for a tick */
 } unsure[UNSURE];
 static uint32_t nunsure;
 
@@ -42,6 +46,14 @@ static bool is_first_ttl(uint8_t ttl)
 	return ttl == 64 || ttl == 128 || ttl == 255;
 }
 
+/* By ARP he speaks for himself: etharp.c enters that. */
+static void is_sure(const struct netif *netif, const uint8_t *sender)
+{
+	for (uint32_t i = 0; i < nunsure; i++)
+		if (unsure[i].netif == netif && !memcmp(&unsure[i].address, sender, 4))
+			unsure[i--] = unsure[--nunsure];
+}
+
 void net_neighbour_heard(struct net_iface *iface, const struct net_frame *f)
 {
 	const struct netif *netif = &iface->netif;
@@ -49,12 +61,15 @@ void net_neighbour_heard(struct net_iface *iface, const struct net_frame *f)
 	ip4_addr_t from;
 	uint16_t type;
 
-	if (f->piece[0].bytes < IP_AT + IP_BYTES || (frame[0] & 1))
+	if (f->piece[0].bytes < IP_AT + IP_BYTES)
 		return;
 	memcpy(&type, frame + 12, sizeof(type));
 	memcpy(&from, frame + IP_AT + SOURCE, sizeof(from));
-	if (type != ETH_IP || (ip4_addr_cmp(&from, &heard.address) &&
-			       !memcmp(&heard.mac, frame + 6, sizeof(heard.mac))))
+	if (type == ETH_ARP)
+		is_sure(netif, frame + SENDER);
+	if (type != ETH_IP || (frame[0] & 1) ||
+	    (ip4_addr_cmp(&from, &heard.address) &&
+	     !memcmp(&heard.mac, frame + 6, sizeof(heard.mac))))
 		return;
 	heard.iface = NULL;
 	heard.address = from;
@@ -95,6 +110,7 @@ static void learn(struct netif *netif)
 	memcpy(&arp->dipaddr, netif_ip4_addr(netif), sizeof(arp->dipaddr));
 	etharp_input(p, netif);
 	unsure[nunsure].netif = netif;
+	unsure[nunsure].waited = false;
 	unsure[nunsure++].address = heard.address;
 }
 
@@ -109,11 +125,16 @@ void net_neighbour_age(void)
 {
 	heard.iface = NULL;
 	ip4_addr_set_any(&heard.address);
-	while (nunsure) {
-		struct netif *netif = unsure[--nunsure].netif;
+	for (uint32_t i = 0; i < nunsure; i++) {
+		struct netif *netif = unsure[i].netif;
 
+		if (!unsure[i].waited) {
+			unsure[i].waited = true;
+			continue;
+		}
 		if (netif_is_up(netif) && netif_is_link_up(netif))
-			etharp_request(netif, &unsure[nunsure].address);
+			etharp_request(netif, &unsure[i].address);
+		unsure[i--] = unsure[--nunsure];
 	}
 }
 

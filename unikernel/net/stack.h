@@ -94,7 +94,7 @@ void net_recovery_fast(void);
 void net_demux_restore(void); /* lwIP has looked at the packet */
 
 /* ---- neighbour.c ---- */
-/* A frame that is for our MAC alone has come. */
+/* A frame has come. */
 void net_neighbour_heard(struct net_iface *iface, const struct net_frame *f);
 /* etharp_output, but for who was just heard. */
 err_t net_neighbour_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to);
