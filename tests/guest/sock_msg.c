@@ -162,6 +162,17 @@ static void control6(void)
 	CHECK(info.ipi6_ifindex == 1 && IN6_IS_ADDR_LOOPBACK(&info.ipi6_addr));
 	CHECK((c = find(&m, IPPROTO_IPV6, IPV6_HOPLIMIT)));
 	memcpy(&hops, CMSG_DATA(c), sizeof(hops));
+	CHECK(hops == 9);
+
+	/* The option of RFC 2292, which is its own message's type: busybox' ping6 has it. */
+	CHECK(set_int(r, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 0) == 0);
+	CHECK(set_int(r, IPPROTO_IPV6, IPV6_2292HOPLIMIT, 1) == 0);
+	CHECK(get_int(r, IPPROTO_IPV6, IPV6_2292HOPLIMIT) == 1);
+	m.msg_controllen = sizeof(control);
+	CHECK(sendto(s, "x", 1, 0, SA(to), sizeof(to)) == 1 && recvmsg(r, &m, 0) == 1);
+	CHECK(!find(&m, IPPROTO_IPV6, IPV6_HOPLIMIT));
+	CHECK((c = find(&m, IPPROTO_IPV6, IPV6_2292HOPLIMIT)));
+	memcpy(&hops, CMSG_DATA(c), sizeof(hops));
 	CHECK(hops == 9 && close(r) == 0 && close(s) == 0);
 }
 

@@ -112,6 +112,8 @@ static void control6(struct dgram_sock *d, const struct dgram *g, struct sock_ms
 		sock_put_cmsg(m, IPPROTO_IPV6, IPV6_HOPLIMIT, &ttl, sizeof(ttl));
 	if (d->i.receive_tos)
 		sock_put_cmsg(m, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
+	if (d->i.receive_old_ttl)
+		sock_put_cmsg(m, IPPROTO_IPV6, IPV6_2292HOPLIMIT, &ttl, sizeof(ttl));
 }
 
 static void control4(struct dgram_sock *d, const struct dgram *g, struct sock_msg *m)

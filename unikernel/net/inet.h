@@ -33,6 +33,7 @@ struct inet_sock {
 
 	/* Options: inetopt.c */
 	bool packet_info, receive_ttl, receive_tos, receive_errors, header_included;
+	bool receive_old_ttl; /* IPV6_2292HOPLIMIT */
 	bool multicast_loop, free_bind, no_fragments;
 	uint8_t mtu_discover;
 	int16_t multicast_ttl;

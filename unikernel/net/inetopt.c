@@ -149,6 +149,9 @@ static long set6(struct inet_sock *i, int name, int v)
 	case IPV6_RECVHOPLIMIT:
 		i->receive_ttl = v;
 		return 0;
+	case IPV6_2292HOPLIMIT:
+		i->receive_old_ttl = v;
+		return 0;
 	case IPV6_RECVTCLASS:
 		i->receive_tos = v;
 		return 0;
@@ -329,6 +332,9 @@ static bool get6(const struct inet_sock *i, int name, int *v)
 		return true;
 	case IPV6_RECVHOPLIMIT:
 		*v = i->receive_ttl;
+		return true;
+	case IPV6_2292HOPLIMIT:
+		*v = i->receive_old_ttl;
 		return true;
 	case IPV6_RECVTCLASS:
 		*v = i->receive_tos;
