@@ -2,6 +2,10 @@
 /*
  * memory.c: lwIP's memory: pieces of a few sizes, kept in lists when they are freed. Other
  * than uk_alloc's they are not zeroed: a segment's buffer is written anyway, and at once.
+ *
+ * What lies in the lists counts against the limit. Where it is of one size and another is wanted,
+ * pages that nothing of is in use go back: else a burst of frames, which are all of one size, would
+ * leave nothing for the segments of those who send, for good.
  */
 #include "lwip/opt.h"
 #include "net.h"
@@ -13,7 +17,10 @@
 #define KEEP_BYTES (2u << 20) /* of large pieces, when they are freed; more goes back */
 
 struct piece {
-	uint64_t bytes; /* whole piece */
+	uint32_t bytes; /* whole piece */
+	/* Where it is a page's first of several: how many of the page's are in the list, and have
+	 * been taken off it because the page goes back. */
+	uint16_t listed, leaving;
 	struct piece *next;
 };
 _Static_assert(sizeof(struct piece) == 16, "pieces stay aligned");
@@ -24,6 +31,7 @@ static struct {
 } span[SHIFT_MID + 1];         /* not cut yet: a page's first use costs microseconds */
 static uint64_t network_bytes; /* in use, and in the lists */
 static uint64_t kept_bytes;    /* of large pieces, in the lists */
+static uint64_t idle_bytes;    /* of pages of which all pieces are in the lists */
 static uint64_t used_bytes;    /* in use */
 
 /* What connections hold is what their peers choose to send: a third of memory, at most. */
@@ -37,8 +45,59 @@ bool net_memory_scarce(void)
 	return used_bytes > limit() / 2;
 }
 
+/* What is early.c's is in no page of its own, and never goes back. */
+static bool is_early(const struct piece *p)
+{
+	return (const char *)p >= net_early_area && (const char *)p < net_early_end;
+}
+
+static struct piece *first_of_page(struct piece *p)
+{
+	return (struct piece *)((uintptr_t)p & ~(uintptr_t)(NOXS_PAGE - 1));
+}
+
+static unsigned per_page(unsigned shift)
+{
+	return NOXS_PAGE >> shift;
+}
+
+/* All pages that only lists refer to. */
+static void give_back(void)
+{
+	for (unsigned shift = SHIFT_MIN; shift <= SHIFT_MID; shift++) {
+		struct piece **at = &free_pieces[shift], *p;
+
+		while ((p = *at)) {
+			struct piece *first = first_of_page(p);
+
+			if (is_early(p) || first->listed < per_page(shift)) {
+				at = &p->next;
+				continue;
+			}
+			*at = p->next;
+			if (++first->leaving < per_page(shift))
+				continue;
+			uk_pages_free(first, 1);
+			network_bytes -= NOXS_PAGE;
+		}
+	}
+	for (unsigned shift = SHIFT_MID + 1; shift <= SHIFT_MAX; shift++) {
+		while (free_pieces[shift]) {
+			struct piece *p = free_pieces[shift];
+
+			free_pieces[shift] = p->next;
+			network_bytes -= p->bytes;
+			uk_pages_free(p, p->bytes / NOXS_PAGE);
+		}
+	}
+	kept_bytes = idle_bytes = 0;
+}
+
 static bool may_take(size_t bytes)
 {
+	/* Never for nothing: the lists may be long. */
+	if (network_bytes + bytes > limit() && kept_bytes + idle_bytes >= bytes)
+		give_back();
 	if (network_bytes + bytes > limit())
 		return false;
 	network_bytes += bytes;
@@ -83,7 +142,22 @@ static struct piece *cut(unsigned shift)
 		return NULL;
 	p = (struct piece *)span[shift].at;
 	span[shift].at += 1u << shift;
+	if (!is_early(p) && p == first_of_page(p))
+		p->listed = p->leaving = 0;
 	return p;
+}
+
+/* A small piece joins its list, or leaves it. */
+static void count_listed(struct piece *p, unsigned shift, int change)
+{
+	struct piece *first = first_of_page(p);
+	unsigned all = per_page(shift);
+
+	if (is_early(p))
+		return;
+	idle_bytes -= first->listed == all ? NOXS_PAGE : 0;
+	first->listed = (uint16_t)(first->listed + change);
+	idle_bytes += first->listed == all ? NOXS_PAGE : 0;
 }
 
 void *net_malloc(size_t bytes)
@@ -100,7 +174,7 @@ void *net_malloc(size_t bytes)
 			network_bytes -= need;
 			return NULL;
 		}
-		p->bytes = need;
+		p->bytes = (uint32_t)need;
 		used_bytes += need;
 		return p + 1;
 	}
@@ -109,7 +183,10 @@ void *net_malloc(size_t bytes)
 	p = free_pieces[shift];
 	if (p) {
 		free_pieces[shift] = p->next;
-		kept_bytes -= shift > SHIFT_MID ? p->bytes : 0;
+		if (shift > SHIFT_MID)
+			kept_bytes -= p->bytes;
+		else
+			count_listed(p, shift, -1);
 		used_bytes += p->bytes;
 		return p + 1;
 	}
@@ -141,11 +218,12 @@ void *net_calloc(size_t n, size_t bytes)
 
 void net_free(void *ptr)
 {
-	struct piece *p = (struct piece *)ptr - 1;
+	struct piece *p = ptr;
 	unsigned shift;
 
 	if (!ptr)
 		return;
+	p--;
 	used_bytes -= p->bytes;
 	if (p->bytes > 1u << SHIFT_MAX) {
 		network_bytes -= p->bytes;
@@ -160,7 +238,9 @@ void net_free(void *ptr)
 		}
 		kept_bytes += p->bytes;
 	}
-	shift = (unsigned)__builtin_ctzll(p->bytes);
+	shift = (unsigned)__builtin_ctz(p->bytes);
+	if (shift <= SHIFT_MID)
+		count_listed(p, shift, 1);
 	p->next = free_pieces[shift];
 	free_pieces[shift] = p;
 }
