@@ -116,6 +116,9 @@ void net_offload_tcp_input(struct tcp_pcb *pcb)
 		pcb->mss = (u16_t)(mss * SEGMENTS);
 		/* A segment must fit, or it would wait for ever. */
 		pcb->cwnd = LWIP_MAX(pcb->cwnd, pcb->mss);
+		/* Nor may it once a recovery is over, whose window this is. lwIP keeps it at two
+		 * segments at least; but if the SYN was lost, at two of those of then. */
+		pcb->ssthresh = LWIP_MAX(pcb->ssthresh, 2u * pcb->mss);
 	}
 }
 
