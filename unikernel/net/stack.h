@@ -90,6 +90,11 @@ void net_recovery_tick(struct tcp_pcb *pcb); /* each TCP_TMR_INTERVAL */
 bool net_recovery_ticks(void);               /* data are under way: a look more often */
 void net_recovery_fast(void);
 
+/* ---- resend.c ---- */
+/* Before tcp_write, tcp_shutdown and tcp_close: what waits to be sent again waits in unacked, for a
+ * timer or an acknowledgement, if lwIP would take it for the stream's end. */
+void net_resend_later(struct tcp_pcb *pcb);
+
 /* ---- demux.c ---- */
 void net_demux_restore(void); /* lwIP has looked at the packet */
 

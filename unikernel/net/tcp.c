@@ -7,6 +7,7 @@
  * with address and port put into it. What lwIP is asked to look at twice (tcp_bind's walk
  * through all pcbs) is so asked never.
  */
+#include "stack.h"
 #include "tcpsock.h"
 
 static const struct sock_ops tcp_ops;
@@ -363,6 +364,7 @@ static long tcp_sock_shutdown(struct sock *s, int how)
 	}
 	if (how != SHUT_RD && !s->write_shut) {
 		s->write_shut = true;
+		net_resend_later(t->pcb);
 		tcp_shutdown(t->pcb, 0, 1);
 		/* The peer's came first: lwIP goes from CLOSING on without a word. */
 		if (t->pcb && t->pcb->state >= CLOSING && t->pcb->state != LAST_ACK)
@@ -378,6 +380,7 @@ static void linger(struct tcp_sock *t)
 	uint64_t deadline = 0;
 
 	t->i.s.write_shut = true;
+	net_resend_later(t->pcb);
 	tcp_shutdown(t->pcb, 0, 1);
 	while (t->pcb && (t->pcb->unsent || t->pcb->unacked)) {
 		uint64_t ns = (uint64_t)t->i.s.linger_s * 1000000000u;
@@ -403,8 +406,10 @@ static void tcp_sock_close(struct sock *s)
 			linger(t);
 		pcb = t->pcb;
 		tcp_let_go(t);
-		if (pcb)
+		if (pcb) {
+			net_resend_later(pcb);
 			tcp_close(pcb);
+		}
 	}
 	tcp_drop_received(t);
 	inet_fini(&t->i);

@@ -7,6 +7,7 @@
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
 
+#include "stack.h"
 #include "tcpsock.h"
 
 #define BOUNCE_BYTES 32768u /* from the program's memory to lwIP's goes through one of these */
@@ -231,6 +232,7 @@ static long put(struct tcp_sock *t, const struct sock_msg *m)
 			break;
 		}
 		last = at + n == m->bytes && !more;
+		net_resend_later(t->pcb);
 		if (tcp_write(t->pcb, from, (uint16_t)n,
 			      TCP_WRITE_FLAG_COPY | (last ? 0 : TCP_WRITE_FLAG_MORE)) != ERR_OK) {
 			t->starved = true;
