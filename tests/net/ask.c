@@ -6,7 +6,8 @@
  *   send BYTES | receive BYTES | both BYTES   streams with sums at both ends; prints MB/s
  *   many N          N connections at once, each with something else to say
  *   udp COUNT SIZE [LOST]   datagrams one by one, at most LOST (0) without an answer
- *   flood COUNT SIZE        datagrams that nobody answers; prints how many arrived
+ *   flood COUNT SIZE PERCENT   datagrams that nobody answers; prints how many arrived, which
+ *                   are so many of a hundred at least
  *   big SIZE        one datagram of so many bytes and back: fragments
  *   path MTU        datagrams that nobody may cut: the path's MTU is found, and kept to
  *   half            our half is closed first, theirs after all of it has come
@@ -274,7 +275,7 @@ static struct stat_answer asked(void)
 	return s;
 }
 
-static void flood(unsigned count, size_t size)
+static void flood(unsigned count, size_t size, unsigned percent)
 {
 	int fd = dial(SOCK_DGRAM, PORT_SILENT);
 	struct stat_answer before = asked(), after;
@@ -283,7 +284,8 @@ static void flood(unsigned count, size_t size)
 		(void)!send(fd, words, size, 0);
 	after = asked();
 	printf("%lu of %u arrived\n", after.datagrams - before.datagrams, count);
-	NEED(after.datagrams > before.datagrams);
+	NEED((after.datagrams - before.datagrams) * 100 >= (uint64_t)count * percent);
+	NEED(after.datagrams - before.datagrams <= count);
 	close(fd);
 }
 
@@ -429,7 +431,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(what, "udp"))
 		udp((unsigned)a, b, (unsigned)c);
 	else if (!strcmp(what, "flood"))
-		flood((unsigned)a, b);
+		flood((unsigned)a, b, (unsigned)c);
 	else if (!strcmp(what, "big"))
 		udp(1, a, 0);
 	else if (!strcmp(what, "path"))

@@ -48,6 +48,27 @@ pings() {
 	done
 }
 
+# frames FILTER: how many in the dump; %s is home 1.
+frames() {
+	# shellcheck disable=SC2059 # the format is the filter
+	tcpdump -n -r "$T/dump" "$(printf "$1" "$(mac_of 1)")" 2>/dev/null | wc -l
+}
+
+# Of 3,000 bytes, by home 2, with the same MTU: 20 of 20 arrive, and no frame is too large.
+datagrams_from_home() {
+	if [ "$kind" = process ]; then
+		process_home 2
+		ip -n "$H.2" link set eth0 mtu 1280
+	else
+		more=,mtu=1280
+	fi
+	for address in 10.9.0.1 fd09::1; do
+		in_home 2 -- "$NET/ask" flood $address 20 3000 100 >>"$T/home2.out" ||
+			fail "$kind: datagrams to $address: $(tail -n 1 "$T/in_home.err")"
+	done
+	more=
+}
+
 @test "an MTU of its own is kept, and told to TCP's other end" {
 	for kind in $(kinds tap xdp direct share); do
 		world "$kind"
@@ -55,19 +76,31 @@ pings() {
 		server
 		more=
 		[ "$kind" != process ] || ip -n "$H.1" link set eth0 mtu 1280
-		background dump "$C" tcpdump -i c0 -n -s 100 -w "$T/dump" tcp
+		# Frames as they are on a line, not what a tap takes in one piece.
+		plain "$C" c0
+		plain "$H" h0
+		background dump "$C" tcpdump -i c0 -n -s 100 -w "$T/dump" ip or ip6
+		dump=$!
 		until_true 5 grep -qs listening "$T/dump.err"
 		ask receive 10.9.0.2 1000000
 		ask receive fd09::2 1000000
 		ask send 10.9.0.2 1000000
 		ask udp 10.9.0.2 5 1252
 		ask udp 10.9.0.2 5 1253 # fragments, theirs
-		kill -TERM "${children[-1]}"
-		wait "${children[-1]}"
-		# The largest that came from it, and its announcement. Its frames may come as one large
-		# one where a tap takes segments: then only the announcement can be seen.
+		# Fragments of its own: what comes whole is counted.
+		background serve "$C" "$NET/serve"
+		until_ready serve
+		[ "$kind" = direct ] || datagrams_from_home
+		kill -TERM "$dump"
+		wait "$dump"
+		# The largest that came from it, and what it announced; it did not send small ones only.
+		[ "$(frames "(ether src %s or ether src $(mac_of 2)) and greater 1295")" -eq 0 ] || fail "$kind: larger than its MTU"
+		[ "$(frames 'ip and ether src %s and greater 1290')" -gt 500 ]
+		[ "$(frames 'ip6 and ether src %s and greater 1290')" -gt 500 ]
 		tcpdump -n -r "$T/dump" 'tcp[tcpflags] & tcp-syn != 0 and src host 10.9.0.2' 2>/dev/null |
 			grep -q 'mss 1240' || fail "$kind: no MSS of 1240"
+		tcpdump -n -r "$T/dump" 'ip6[53] & 2 != 0 and ip6 proto 6 and src host fd09::2' 2>/dev/null |
+			grep -q 'mss 1220' || fail "$kind: no MSS of 1220"
 	done
 }
 
