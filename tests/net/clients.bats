@@ -68,7 +68,7 @@ redis_takes() { # KEY VALUE
 }
 
 @test "Redis: redis-cli and redis-benchmark" {
-	for kind in $(kinds tap xdp direct share user); do
+	for kind in $(kinds tap xdp ${LONG:+direct} share user); do
 		world "$kind"
 		serving 1 6379 "$PROGRAMS/redis-server" --save '' --appendonly no --protected-mode no \
 			--bind 0.0.0.0 --maxclients 200
