@@ -119,7 +119,9 @@ err_t net_cookie_came(struct tcp_pcb *pcb, struct tcp_hdr *hdr, struct pbuf *p)
 	if ((slot & 1) != !!(cookie & ODD_SLOT))
 		slot--;
 	if (cookie != seal(to, hdr->dest, from, hdr->src, hdr->seqno - 1, slot, cookie & LOWER))
-		return ERR_OK;
+		/* In a burst the acknowledgement may have been lost, and the first of the data
+		 * with it: those come again, and have the number that tells. No reset for that. */
+		return p->tot_len ? ERR_VAL : ERR_OK;
 	back.p = p;
 	back.hdr = hdr;
 	back.netif = ip_current_input_netif();
