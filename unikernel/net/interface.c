@@ -39,7 +39,8 @@ void dns_init(void)
 
 void dns_setserver(u8_t n, const ip_addr_t *server)
 {
-	/* DHCP counts from 0, and so do router advertisements; of each the first three are taken. */
+	/* DHCP counts from 0, and so do router advertisements; of each the first three are taken.
+	 */
 	if (server && n >= DNS_MAX_SERVERS / 2)
 		return;
 	if (server && IP_IS_V6(server))

@@ -43,17 +43,17 @@
 #define LWIP_CHKSUM           net_checksum /* checksum.c */
 
 /* ---- IPv4 ---- */
-#define LWIP_IPV4                 1
-#define ARP_TABLE_SIZE            64
-#define ARP_QUEUEING              1
-#define ARP_QUEUE_LEN             16
-#define LWIP_IGMP                 1
-#define LWIP_DHCP                 1
-#define DHCP_DOES_ARP_CHECK       0 /* seconds; the server has looked */
-#define IP_REASS_MAX_PBUFS        96
-#define MEMP_NUM_REASSDATA        16
-#define IP_DEFAULT_TTL            64
-#define IP_SOF_BROADCAST          1 /* sending only: on Linux everybody receives them */
+#define LWIP_IPV4           1
+#define ARP_TABLE_SIZE      64
+#define ARP_QUEUEING        1
+#define ARP_QUEUE_LEN       16
+#define LWIP_IGMP           1
+#define LWIP_DHCP           1
+#define DHCP_DOES_ARP_CHECK 0 /* seconds; the server has looked */
+#define IP_REASS_MAX_PBUFS  96
+#define MEMP_NUM_REASSDATA  16
+#define IP_DEFAULT_TTL      64
+#define IP_SOF_BROADCAST    1 /* sending only: on Linux everybody receives them */
 /* DHCP and router advertisements tell name servers through dns_setserver, which is stack.c's.
  * lwIP's resolver is not linked: programs have their own. */
 #define LWIP_DNS        1
