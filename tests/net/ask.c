@@ -15,6 +15,9 @@
  *   abort N         we do, N times, and they see it
  *   refused         nobody listens: TCP's RST, UDP's ICMP
  *   until           connects until that works
+ *   stat            prints what the server has counted: accepted, resets, ends, datagrams
+ *   hold            an open connection: prints "ready" when it answers, "silent" when it does so
+ *                   no more; fails when it is closed or reset
  *   end             tells the server to end
  */
 #define _GNU_SOURCE
@@ -410,6 +413,35 @@ static void until_it_connects(void)
 	close(fd);
 }
 
+static void print_stat(void)
+{
+	struct stat_answer s = asked();
+
+	printf("%lu %lu %lu %lu\n", s.accepted, s.resets, s.ends, s.datagrams);
+}
+
+static void hold(void)
+{
+	int fd = dial(SOCK_STREAM, PORT_ECHO);
+	uint64_t word = 0, back;
+
+	alarm(0); /* until somebody ends us */
+	for (bool was = false, is = true; is; was = true) {
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		word++;
+		write_all(fd, &word, sizeof(word));
+		is = poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 1000) == 1;
+		if (is)
+			read_all(fd, &back, sizeof(back));
+		NEED(!is || back == word);
+		if (is == was)
+			continue;
+		puts(is ? "ready" : "silent");
+		fflush(stdout);
+	}
+	NEED(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1) != 1);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -446,6 +478,10 @@ int main(int argc, char **argv)
 		refused();
 	else if (!strcmp(what, "until"))
 		until_it_connects();
+	else if (!strcmp(what, "stat"))
+		print_stat();
+	else if (!strcmp(what, "hold"))
+		hold();
 	else if (!strcmp(what, "end"))
 		close(dial(SOCK_STREAM, PORT_END));
 	else

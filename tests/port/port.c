@@ -6,6 +6,9 @@
  *
  *   s suspend    r resume    d shutdown    t SIGTERM    u SIGUSR1    k SIGKILL
  *   c print counters
+ *   f close the descriptor that the first net device works on
+ *   n SPEC and a newline: the first net device becomes another's, as --net SPEC says: a clone
+ *     gets addresses of its own like that
  *
  * Everything it is told goes to stderr as "port: ...".
  */
@@ -13,8 +16,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "../../monitor/net_backend.h"
 #include "../../monitor/run.h"
 
 #define PORT 9
@@ -32,6 +37,40 @@ static void print_counters(const struct run *run)
 		c.waits, c.kicks);
 	fprintf(stderr, " doorbells %" PRIu64 " unacknowledged %" PRIu64 "\n", c.doorbells,
 		c.unacknowledged);
+}
+
+static void close_device(void)
+{
+	net_lock();
+	close(net_devs[0].fd);
+	net_unlock();
+	fprintf(stderr, "port: closed\n");
+}
+
+/* What a spec does not say (name, MTU) stays. */
+static void configure(void)
+{
+	struct noxs_net_config config = net_devs[0].config;
+	struct net_spec spec;
+	struct err err = {0};
+	char text[NET_SPEC_TEXT];
+	size_t n = 0;
+
+	/* A line is one write, and less than a pipe cuts in two. */
+	while (n < sizeof(text) - 1 && read(PORT, text + n, 1) == 1 && text[n] != '\n')
+		n++;
+	text[n] = 0;
+	if (net_spec_parse(&spec, text, &err)) {
+		fprintf(stderr, "port: %s\n", err.message);
+		return;
+	}
+	config.flags = spec.config.flags;
+	memcpy(config.mac, spec.config.mac, sizeof(config.mac));
+	memcpy(config.address, spec.config.address, sizeof(config.address));
+	memcpy(config.gateway, spec.config.gateway, sizeof(config.gateway));
+	memcpy(config.dns, spec.config.dns, sizeof(config.dns));
+	net_configure(0, &config);
+	fprintf(stderr, "port: configured\n");
 }
 
 static int ready(void *arg, struct run *run, struct err *err)
@@ -60,6 +99,12 @@ static int ready(void *arg, struct run *run, struct err *err)
 			break;
 		case 'c':
 			print_counters(run);
+			break;
+		case 'f':
+			close_device();
+			break;
+		case 'n':
+			configure();
 			break;
 		}
 	}
