@@ -39,7 +39,7 @@ typedef ssize_t console_put(void *arg, int stream, const void *data, size_t n);
 struct pollfd;
 typedef uint32_t console_others(uint32_t events, struct pollfd *fds, unsigned *n,
 				int64_t *retry_ns);
-#define CONSOLE_OTHERS 4
+#define CONSOLE_OTHERS 8
 
 struct console {
 	struct guest *guest;

@@ -66,9 +66,7 @@ void net_configure(unsigned index, const struct noxs_net_config *config)
 
 void net_link_up(struct net_dev *d, bool up)
 {
-	bool is = d->config.flags & NOXS_NET_LINK_UP;
-
-	if (up == is)
+	if (up == net_link_is_up(d))
 		return;
 	d->config.flags ^= NOXS_NET_LINK_UP;
 	show_config(d);

@@ -7,6 +7,7 @@
  *   net_poll.c    a thread that polls, for a guest whose waits are short
  *   net_rings.c   the four rings where the monitor plays the kernel's part
  *   net_xdp.c     AF_XDP: the kernel's rings shown to the guest
+ *   net_watch.c   what becomes of the interface behind it
  *   net_tap.c     a tap: frames by read and write
  *   net_stream.c  a stream socket with a length before each frame (passt)
  *   net_open.c    from a struct net_spec to open descriptors: mayfly-net, passt, /dev/net/tun
@@ -51,9 +52,9 @@ extern unsigned net_count; /* devices of this VM; 0: nothing below need be calle
 struct pollfd;
 /*
  * For a WAIT: sends what is to be sent, takes what has come. Returns those of events that hold;
- * if none does, what to sleep for: descriptors (*n <= NOXS_NET_MAX) and, where time alone tells,
- * how long at most (*retry_ns; negative: no limit). To be called again after that. What a guest
- * breaks is its device, not the VM.
+ * if none does, what to sleep for: descriptors (*n <= 2 * NOXS_NET_MAX) and, where time alone
+ * tells, how long at most (*retry_ns; negative: no limit). To be called again after that. What a
+ * guest breaks is its device, not the VM.
  */
 uint32_t net_wait(uint32_t events, struct pollfd *fds, unsigned *n, int64_t *retry_ns);
 /* The same without a wait to come: just what holds. */

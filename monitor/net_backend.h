@@ -7,6 +7,7 @@
  *   net_poll.c    a thread that polls, for a guest whose waits are short
  *   net_rings.c   the four rings where the monitor plays the kernel's part
  *   net_xdp.c, net_tap.c, net_stream.c   a struct net_backend each
+ *   net_watch.c   what becomes of the interface behind an AF_XDP socket
  *
  * What the guest has written is copied once and then checked. Indices that we produce are kept
  * here and only shown to the guest; a ring whose other index makes no sense ends the device,
@@ -50,6 +51,9 @@ struct net_backend {
 	/* Fill ring's doorbell where the kernel has the rings, and a look at the interface, which
 	 * may set blocked. NULL: receive will do. */
 	void (*fill)(struct net_dev *d);
+	/* Is the interface up, is it there? Called when a WAIT was woken for nothing that is for
+	 * the guest, at a tick, and while the link is down: seldom. NULL: the others tell. */
+	void (*check)(struct net_dev *d);
 };
 extern const struct net_backend net_xdp, net_tap, net_stream;
 
@@ -81,6 +85,7 @@ struct net_dev {
 	enum net_blocked blocked; /* what is left in TX waits for */
 	bool dry;                 /* there was nothing more to receive when we last looked */
 	bool looked;              /* that was just now */
+	bool slept;               /* this WAIT has polled for it */
 	bool news;                /* a WAIT is to end: the configuration has changed */
 	unsigned retries;
 	struct net_counters counters;
@@ -113,6 +118,11 @@ static inline bool net_is_broken(const struct net_dev *d)
 	return __atomic_load_n(&d->counters.broken, __ATOMIC_ACQUIRE);
 }
 
+static inline bool net_link_is_up(const struct net_dev *d)
+{
+	return d->config.flags & NOXS_NET_LINK_UP;
+}
+
 /* ---- net_run.c ---- */
 void net_serve_all(void); /* with the lock held */
 
@@ -132,6 +142,15 @@ void net_poll_stop(void);
 int net_xdp_copy(struct net_dev *d);
 /* A frame waits in TX that the kernel has not taken. */
 bool net_xdp_pending(const struct net_dev *d);
+
+/* ---- net_watch.c ---- */
+/* The descriptor that is readable when the interface has changed; -1: there is none. */
+static inline int net_watch_fd(const struct net_dev *d)
+{
+	return d->link.opened.flags & NET_OPENED_WATCH ? d->link.fd[1] : -1;
+}
+/* Takes what it says: the link is up or down, or gone, and the device broken. */
+void net_watch_read(struct net_dev *d);
 
 /* ---- net_rings.c ---- */
 /* Where our own rings have their indices and entries, for a ring of entries of bytes each. */

@@ -27,13 +27,15 @@ static bool is_served(struct net_dev *d)
 	return device_is_live(&d->front) && !net_is_broken(d);
 }
 
-/* What a WAIT for this device sleeps for. */
+/* What a WAIT for this device sleeps for: how many descriptors. */
 static unsigned sleep_for(struct net_dev *d, bool wanted, struct pollfd *p, int64_t *retry_ns)
 {
 	short events =
 		(short)((wanted && d->dry ? POLLIN : 0) | (d->blocked == NET_POLL ? POLLOUT : 0));
+	unsigned n = 0;
 	int64_t retry;
 
+	d->slept = true;
 	if (d->blocked == NET_LATER) {
 		retry = RETRY_NS << d->retries;
 		d->retries += d->retries < MAX_SHIFT;
@@ -42,8 +44,11 @@ static unsigned sleep_for(struct net_dev *d, bool wanted, struct pollfd *p, int6
 	} else {
 		d->retries = 0;
 	}
-	*p = (struct pollfd){.fd = d->fd, .events = events};
-	return events ? 1 : 0;
+	if (events)
+		p[n++] = (struct pollfd){.fd = d->fd, .events = events};
+	if (net_watch_fd(d) >= 0)
+		p[n++] = (struct pollfd){.fd = net_watch_fd(d), .events = POLLIN};
+	return n;
 }
 
 /* Serves one device: is there reason for the guest to look at it? */
@@ -66,6 +71,12 @@ static bool serve(struct net_dev *d)
 	return ready || net_rx_waits(d);
 }
 
+static void check(struct net_dev *d)
+{
+	if (d->backend->check && is_served(d))
+		d->backend->check(d);
+}
+
 /* Serves device i: those of events that hold for it. */
 static uint32_t look(struct net_dev *d, unsigned i, uint32_t events)
 {
@@ -73,6 +84,8 @@ static uint32_t look(struct net_dev *d, unsigned i, uint32_t events)
 
 	if (is_served(d) && serve(d))
 		is = NOXS_EV_NET(i);
+	if (!net_link_is_up(d) || (d->slept && !is))
+		check(d);
 	if (d->news && (events & NOXS_EV_NET(i))) {
 		d->news = false;
 		is = NOXS_EV_NET(i);
@@ -114,6 +127,8 @@ uint32_t net_wait(uint32_t events, struct pollfd *fds, unsigned *n, int64_t *ret
 
 void net_woken(void)
 {
+	for (unsigned i = 0; i < net_count; i++)
+		net_devs[i].slept = false;
 	net_poll_woken();
 }
 
@@ -128,6 +143,8 @@ void net_serve(void)
 {
 	net_lock();
 	net_serve_all();
+	for (unsigned i = 0; i < net_count; i++)
+		check(&net_devs[i]);
 	net_unlock();
 }
 
@@ -178,7 +195,8 @@ static int finish(struct net_dev *d, int patience)
 		struct pollfd p = {.fd = d->fd, .events = POLLOUT};
 
 		d->backend->send(d);
-		if (d->blocked == NET_FREE || d->blocked == NET_COMPLETION || patience <= 0)
+		if (d->blocked == NET_FREE || d->blocked == NET_COMPLETION || !net_link_is_up(d) ||
+		    patience <= 0)
 			break;
 		if (d->blocked == NET_MORE)
 			continue;

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -87,6 +88,8 @@ static void send_frames(struct net_dev *d)
 		ssize_t done = write_frame(d, iov, n, bytes);
 
 		d->counters.kicks++;
+		if (done < 0 && errno == EIO)
+			net_link_up(d, false);
 		/* EIO: the interface is down; EINVAL: a header that the kernel does not like;
 		 * ENOMEM, ENOBUFS: as on a wire, the frame is lost. */
 		if (done < 0 && errno != EIO && errno != EINVAL && errno != ENOMEM &&
@@ -97,6 +100,17 @@ static void send_frames(struct net_dev *d)
 		}
 		net_tx_done(d, done >= 0, bytes);
 	}
+	if (!net_link_is_up(d) && d->blocked == NET_FREE)
+		d->blocked = NET_POLL;
+}
+
+/* One that is down has no room for frames; it says when it has again. */
+static void check(struct net_dev *d)
+{
+	struct pollfd p = {.fd = d->fd, .events = POLLOUT};
+
+	if (!net_link_is_up(d) && poll(&p, 1, 0) == 1 && p.revents & POLLOUT)
+		net_link_up(d, true);
 }
 
 static void receive_frames(struct net_dev *d)
@@ -132,4 +146,5 @@ const struct net_backend net_tap = {
 	.open = open_tap,
 	.send = send_frames,
 	.receive = receive_frames,
+	.check = check,
 };

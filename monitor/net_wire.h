@@ -36,9 +36,12 @@ enum net_opened_flags {
 	 * then (net/xdp/xsk.c, xsk_mmap): whoever maps them binds it, to ifindex, queue,
 	 * bind_flags; EBUSY may last a moment */
 	NET_OPENED_BIND = 16,
+	NET_OPENED_WATCH = 32, /* xdp: descriptor [1] tells what becomes of the interface */
 };
 
-/* Descriptors: [0] the AF_XDP socket or the tap; the rest only to be held. */
+/* Descriptors: [0] the AF_XDP socket or the tap; [1], with NET_OPENED_WATCH, an rtnetlink socket
+ * on which there is nothing but the interface's RTM_NEWLINK and RTM_DELLINK; the rest only to be
+ * held. */
 struct net_opened {
 	uint32_t version; /* NET_WIRE_VERSION */
 	uint32_t backend; /* enum noxs_net_backend */

@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -243,7 +244,7 @@ static void wake_tx(struct net_dev *d, const struct net_ring *tx)
 		ssize_t ret = sendto(d->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
 
 		d->counters.kicks++;
-		if (ret >= 0)
+		if (ret >= 0 && net_watch_fd(d) < 0)
 			net_link_up(d, true);
 		/* EAGAIN also says that there is more than one call sends. */
 		if (__atomic_load_n(tx->consumer, __ATOMIC_RELAXED) != before)
@@ -315,10 +316,24 @@ static void wake_fill(struct net_dev *d)
 	look_at_interface(d);
 }
 
+/* The socket's own news are that it works no more: a call says why. */
+static void check(struct net_dev *d)
+{
+	struct pollfd p[] = {{.fd = d->fd}, {.fd = net_watch_fd(d), .events = POLLIN}};
+
+	if (poll(p, 2, 0) <= 0)
+		return;
+	if (p[1].revents)
+		net_watch_read(d);
+	if (p[0].revents && sendto(d->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0)
+		why(d, errno);
+}
+
 const struct net_backend net_xdp = {
 	.name = "xdp",
 	.open = open_xdp,
 	.send = send_frames,
 	.receive = receive_frames,
 	.fill = wake_fill,
+	.check = check,
 };

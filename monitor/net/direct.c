@@ -126,6 +126,7 @@ int open_direct(struct opening *o, struct err *err)
 	if (sock < 0)
 		return sock;
 	opening_hold_xsk(o, sock, o->link.index, &opened);
+	opening_watch(o, o->link.index);
 	opening_hold(o, steer.link);
 	ret = take_mac(o, err);
 	if (ret)

@@ -6,6 +6,7 @@
  *   direct.c   xdp on an interface's own queue
  *   pair.c     xdp behind a veth pair of its own: at a bridge, or sharing an interface
  *   tap.c      a tap
+ *   watch.c    xdp: what becomes of the interface
  */
 #ifndef MAYFLY_NET_OPEN_H
 #define MAYFLY_NET_OPEN_H
@@ -36,6 +37,9 @@ int open_tap(struct opening *o, struct err *err);
 void opening_hold(struct opening *o, int fd);
 /* The AF_XDP socket that the VM gets is held, and described in the answer. */
 void opening_hold_xsk(struct opening *o, int fd, int ifindex, const struct xsk_opened *opened);
+/* What the monitor is to watch, besides the AF_XDP socket, which is held already, and alone: the
+ * interface of this namespace. Once all is up. */
+void opening_watch(struct opening *o, int ifindex);
 /* A message for what xsk_open returned. */
 int opening_xsk_error(struct opening *o, int ret, unsigned queue, struct err *err);
 

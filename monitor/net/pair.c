@@ -194,7 +194,11 @@ int open_bridged(struct opening *o, struct err *err)
 	ret = rtnl_checksum_now(&o->host, o->answer.ifname);
 	if (!ret)
 		ret = rtnl_up(&o->host, far.index);
-	return ret ? err_set(err, -ret, "cannot set %s up", o->answer.ifname) : 0;
+	if (ret)
+		return err_set(err, -ret, "cannot set %s up", o->answer.ifname);
+	/* It is down when the far end is, and gone when that is. */
+	opening_watch(o, (int)p.slot);
+	return 0;
 }
 
 /* ---- sharing ---- */
@@ -286,6 +290,7 @@ int open_shared(struct opening *o, struct err *err)
 		ret = steer_port(&steer, o->mac, (int)(p.slot + PORT_FAR), err);
 	if (ret)
 		return ret;
+	opening_watch(o, (int)(p.slot + PORT_UPLINK)); /* is what the interface is */
 	opening_hold(o, steer.link);
 	o->answer.flags |= NET_OPENED_SHARED;
 	if (!steer.native)

@@ -11,6 +11,8 @@ Prints what mayfly-net answered, as KEY=VALUE..., then an answer line for each l
                     hexadecimal, or "none"; others (the kernel's own) are dropped
   arp SECONDS       the next ARP frame, the same way
   udp SECONDS       the next UDP datagram: "complete" or "partial", as its checksum is
+  watch             what was last said of the interface: "up", "down", "gone" or "nothing"
+  misuse            asks for the interface where that is said, and hears the question itself: "itself"
   fds               how many descriptors came with the answer
 
 "wire" is a packet socket instead: whoever is at the other side. Where open fails, mayfly-net's
@@ -185,6 +187,25 @@ def checksum(frame):
     return "complete" if total == 0xffff else "partial"
 
 
+def watch(fd):
+    last = "nothing"
+    while select.select([fd], [], [], 0.2)[0]:
+        kind, flags = struct.unpack_from("<4xH18xI", os.read(fd, 65536))
+        up = flags & 0x10001 == 0x10001  # IFF_UP, IFF_LOWER_UP
+        last = "gone" if kind == 17 else "up" if up else "down"  # RTM_DELLINK
+    return last
+
+
+def misuse(fd, ifname):
+    # RTM_GETLINK, NLM_F_REQUEST
+    request = struct.pack("<IHHII4xI8x", 32, 18, 1, 1, 0, socket.if_nametoindex(ifname))
+    try:
+        os.write(fd, request)
+    except OSError as error:
+        return error.strerror
+    return "itself" if os.read(fd, 65536) == request else "an answer"
+
+
 def main():
     fds = []
     if sys.argv[1] == "wire":
@@ -208,6 +229,10 @@ def main():
             if verb == "udp" and heard != "none":
                 heard = checksum(bytes.fromhex(heard))
             print(heard, flush=True)
+        elif verb == "watch":
+            print(watch(fds[1]), flush=True)
+        elif verb == "misuse":
+            print(misuse(fds[1], opened["ifname"]), flush=True)
         else:
             print(len(fds), flush=True)
 

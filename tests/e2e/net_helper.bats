@@ -174,7 +174,7 @@ make_bridge() {
 	make_bridge --address 10.9.0.1/24
 	device a xdp=br,mac=02:00:00:00:00:01
 	has backend=1
-	has flags=2
+	has flags=34
 	has entries=256
 	has mac=02:00:00:00:00:01
 	has mtu=1500
@@ -247,7 +247,7 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	make_bridge
 	device a xdp=br,mac=02:00:00:00:00:01
 	ask a fds
-	[ "$said" -eq 1 ]
+	[ "$said" -eq 2 ]
 	[ "$(ip -n "$HERE" -br link | grep -c '^mf')" -eq 1 ]
 	refused xdp=br,mac=02:00:00:00:00:01 "02:00:00:00:00:01 is the address of another port of br"
 	kill_client a
@@ -276,9 +276,9 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 @test "xdp=BRIDGE: mode=generic, and copy=zerocopy which a veth has not" {
 	make_bridge
 	device a xdp=br,mac=02:00:00:00:00:01,mode=generic
-	has flags=0
+	has flags=32
 	device b xdp=br,mac=02:00:00:00:00:02,mode=native,copy=copy
-	has flags=2
+	has flags=34
 	sends b $A $B generic
 	hears a $A $B generic
 	sends a $B $A native
@@ -295,7 +295,7 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	device a xdp=v0,mac=02:00:00:00:00:01
 	has ifname=v0
 	has queue=0
-	has flags=2
+	has flags=34
 	sends wire $A $X mine
 	sends wire 020000000f01 $X hosts
 	sends wire 01005e000001 $X multicast
@@ -313,7 +313,7 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	ip -n "$HERE" link set dev tp up
 	device a xdp=tp,mac=02:00:00:00:00:01
 	ask a fds
-	[ "$said" -eq 3 ]
+	[ "$said" -eq 4 ]
 	filter_of tp
 	grep -q '^02:00:00:00:00:01 self' "$T/filter" || fail "$(cat "$T/filter")"
 	kill_client a
@@ -331,9 +331,35 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	kill_client a
 	until_true 10 no_xdp v0
 	device a xdp=v0,mac=02:00:00:00:00:01,mode=generic
-	has flags=0
+	has flags=32
 	xdp_of v0 | grep -q xdpgeneric
 	refused xdp=v0,mac=02:00:00:00:00:02,mode=native "v0 is in use in generic mode"
+}
+
+watched() { # NAME STATE
+	ask "$1" watch
+	[ "$said" = "$2" ]
+}
+
+@test "xdp: what becomes of the interface is told, of no other, and nothing else can be asked" {
+	device a xdp=v0,mac=02:00:00:00:00:01
+	ip -n "$HERE" link add other type bridge
+	ip -n "$HERE" link set other up
+	ask a watch
+	[ "$said" = nothing ]
+	for state in down up; do
+		ip -n "$HERE" link set v0 $state
+		ask a watch
+		[ "$said" = $state ]
+	done
+	ip -n "$THERE" link set w0 down # no carrier, which is not told at once
+	until_true 10 watched a down
+	# A VM may have taken its monitor over.
+	ask a misuse
+	[ "$said" = itself ] || fail "$said"
+	ip -n "$HERE" link del v0
+	ask a watch
+	[ "$said" = gone ]
 }
 
 @test "xdp=IFACE: the next VM can have the queue as soon as the last was killed" {
@@ -410,7 +436,7 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	client wire "$THERE" wire w0
 	client host "$HERE" wire v0
 	device a xdp=v0,mac=02:00:00:00:00:01,share
-	has flags=10
+	has flags=42
 	has ifname=v0
 	device b xdp=v0,mac=02:00:00:00:00:02,share
 	sends wire $A $X for-a
@@ -470,7 +496,7 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	ip -n "$HERE" -d link >"$T/links"
 	lacks macvlan "$T/links"
 	device a xdp=v0,mac=02:00:00:00:00:01,share,mode=generic
-	has flags=8
+	has flags=40
 	sends wire $A $X generic
 	hears a $A $X generic
 }
@@ -489,7 +515,7 @@ gets_checksum() { # CLIENT IFNAME ADDRESS: of a datagram to the address, which i
 	done
 	for n in 1 2 3 4; do
 		answer $n || fail "$(cat "$T/$n.err")"
-		has flags=10
+		has flags=42
 	done
 	client wire "$THERE" wire w0
 	for n in 1 2 3 4; do
@@ -638,7 +664,7 @@ absent() { # IFNAME
 	net create pair --veth
 	grep -q 'xdp=pair-vm' "$T/out"
 	device a xdp=pair-vm,mac=02:00:00:00:00:01
-	has flags=2
+	has flags=34
 	here ethtool -k pair | grep -q '^tx-checksumming: off'
 	client host "$HERE" wire pair
 	sends host $A $X in

@@ -5,7 +5,7 @@
  * SOCK_SEQPACKET pair (a frame a read), passt of a SOCK_STREAM one.
  */
 /* clang-format off */
-/* sources: monitor/net.c monitor/net_run.c monitor/net_poll.c monitor/net_rings.c monitor/net_tap.c monitor/net_stream.c monitor/net_xdp.c monitor/device.c monitor/x86_paging.c monitor/err.c */
+/* sources: monitor/net.c monitor/net_run.c monitor/net_poll.c monitor/net_rings.c monitor/net_tap.c monitor/net_stream.c monitor/net_xdp.c monitor/net_watch.c monitor/device.c monitor/x86_paging.c monitor/err.c */
 /* clang-format on */
 #include <arpa/inet.h>
 #include <errno.h>
