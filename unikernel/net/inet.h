@@ -158,6 +158,9 @@ bool udp_unresolved(void);
 long raw_socket(uint16_t family, uint16_t type, uint16_t protocol, struct sock **s);
 long tcp_socket(uint16_t family, struct sock **s);
 void tcp_connect_early(void); /* those that wait for addresses try again */
+struct tcp_pcb;
+/* TCP_SYNCNT: nobody has answered any of its SYNs, and the last one's time is over. */
+bool tcp_syn_is_over(const struct tcp_pcb *pcb);
 /* tcp.c, tcpopt.c: after IP_ and IPV6_ options */
 long tcp_setopt(struct sock *s, int level, int name, const void *val, uint32_t bytes);
 long tcp_getopt(struct sock *s, int level, int name, void *val, uint32_t *bytes);

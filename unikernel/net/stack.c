@@ -364,6 +364,7 @@ bool uk_net_service(void)
 		if (net_ifaces[i])
 			net_iface_look(net_ifaces[i]);
 	net_timers_age(now);
+	net_tcp_clock(now);
 	/* A program that calls often need not be preempted. */
 	if (uk_net_ndevs && now >= fresh_until_ns) {
 		fresh_until_ns = now + TICK_NS / 2;

@@ -10,6 +10,7 @@
  *   demux.c      which connection a segment is for
  *   cookie.c     handshakes when there are too many
  *   guard.c      segments that lwIP must not see
+ *   tcpclock.c   what time it is for TCP
  *   interface.c  an interface's configuration: static, DHCP, SLAAC; a new one on the way
  *   neighbour.c  who has sent us a packet
  *   nobody.c     who does not answer
@@ -94,6 +95,10 @@ void net_recovery_fast(void);
 /* Before tcp_write, tcp_shutdown and tcp_close: what waits to be sent again waits in unacked, for a
  * timer or an acknowledgement, if lwIP would take it for the stream's end. */
 void net_resend_later(struct tcp_pcb *pcb);
+
+/* ---- tcpclock.c ---- */
+void net_tcp_clock(uint64_t now_ns); /* before anything is told by lwIP's clock */
+void net_tcp_tick(void);             /* before lwIP's timer */
 
 /* ---- demux.c ---- */
 void net_demux_restore(void); /* lwIP has looked at the packet */

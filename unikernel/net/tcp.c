@@ -213,6 +213,8 @@ static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 {
 	struct tcp_sock *t = arg;
 
+	/* What lost SYNs have made of the time-out is not for data (RFC 6298, 5.7). */
+	pcb->rto = (s16_t)uk_min(pcb->rto, 3000 / TCP_SLOW_INTERVAL);
 	t->was_connected = true;
 	sock_changed(&t->i.s);
 	return ERR_OK;

@@ -100,6 +100,14 @@ bool tcp_user_timeout_over(struct tcp_sock *t)
 	return now - t->stuck_since_ns >= t->user_timeout_ms * 1000000ull;
 }
 
+bool tcp_syn_is_over(const struct tcp_pcb *pcb)
+{
+	const struct tcp_sock *t = pcb->callback_arg;
+
+	return pcb->state == SYN_SENT && t && pcb->nrtx >= t->syn_retries &&
+	       pcb->rtime + 1 >= pcb->rto;
+}
+
 /* ---- set ---- */
 
 static long in_range(uint32_t *to, int v, int low, int high)

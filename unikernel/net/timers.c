@@ -116,18 +116,8 @@ static uint64_t tcp_in(void)
 
 static void tcp_run(uint64_t passed_ms)
 {
-	uint32_t ticks = (uint32_t)(passed_ms / TCP_SLOW_INTERVAL);
-
-	/* What was slept counts. */
-	if (ticks > 1)
-		tcp_ticks += ticks - 1;
-	for (struct tcp_pcb *pcb = tcp_active_pcbs, *next; pcb; pcb = next) {
-		next = pcb->next;
-		/* lwIP's first time-out is 3 s (RFC 1122); it has been one since RFC 6298. */
-		if ((pcb->state == SYN_SENT || pcb->state == SYN_RCVD) && !pcb->nrtx)
-			pcb->rto = 1000 / TCP_SLOW_INTERVAL;
-		net_recovery_tick(pcb);
-	}
+	(void)passed_ms;
+	net_tcp_tick();
 	tcp_tmr();
 	net_timewait_trim();
 }

@@ -103,7 +103,7 @@
  * retransmissions: the shortest time-out is three of those, 300 ms (Linux: 200). */
 #define TCP_TMR_INTERVAL                50
 #define TCP_MSL                         30000 /* ms: TIME_WAIT is twice that, as on Linux */
-#define TCP_SYNMAXRTX                   6
+#define TCP_SYNMAXRTX                   12    /* the most that lwIP takes; tcp_syn_is_over tells */
 #define LWIP_TCP_CALC_INITIAL_CWND(mss) ((tcpwnd_size_t)(10 * (mss))) /* RFC 6928 */
 /* Linux's ip_local_port_range; of a power of two, for lwIP starts anywhere in it. */
 #define TCP_LOCAL_PORT_RANGE_START     0x8000
