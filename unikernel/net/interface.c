@@ -526,6 +526,18 @@ static void forget(struct net_iface *iface)
 	net_dhcp_domain[0] = 0;
 }
 
+/* What was lost meanwhile goes again now, however long its time-out has become. */
+static void link_is_back(struct netif *netif)
+{
+	netif_set_link_up(netif);
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
+		if (pcb->rtime < 0 || ip_addr_isloopback(&pcb->local_ip))
+			continue;
+		pcb->nrtx = 0;
+		pcb->rtime = pcb->rto;
+	}
+}
+
 void net_iface_look(struct net_iface *iface)
 {
 	const struct noxs_net_config old = iface->config;
@@ -545,7 +557,7 @@ void net_iface_look(struct net_iface *iface)
 		 old.mtu == iface->config.mtu && !((old.flags ^ iface->config.flags) & ~1u)) {
 		/* Only the link. */
 		if (iface->config.flags & NOXS_NET_LINK_UP)
-			netif_set_link_up(&iface->netif);
+			link_is_back(&iface->netif);
 		else
 			netif_set_link_down(&iface->netif);
 		return;
