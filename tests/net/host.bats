@@ -25,10 +25,10 @@ typed() {
 	[ "$got" -eq "$code" ] || fail "mayfly net $*: $got, not $code: $(cat "$T/typed.err")"
 }
 
-# hint KIND: the printed line for that kind of device, as words, up to IMAGE, in $line.
+# hint: the printed line, as words, up to IMAGE, in $line.
 hint() {
-	read -r -a line < <(grep -oP "^  mayfly \Krun --net $1.* (?=IMAGE$)" "$T/created")
-	[ "${#line[@]}" -eq 3 ] || fail "no line for $1: $(cat "$T/created")"
+	read -r -a line < <(grep -oP '^  mayfly \Krun --net .* (?=IMAGE$)' "$T/created")
+	[ "${#line[@]}" -eq 3 ] || fail "no line to type: $(cat "$T/created")"
 }
 
 # serving WORD...: a VM by that line.
@@ -43,25 +43,23 @@ vms() { # BRIDGE N
 	jq -e --arg name "$1" --argjson n "$2" '.[] | select(.name == $name) | .vms == $n' "$T/typed" >"$T/jq"
 }
 
-@test "create: both lines that it prints work; VMs reach each other; rm" {
+@test "create: the line that it prints works, with either back end, too; VMs reach each other; rm" {
 	a_host
 	typed 0 create vmnet
 	cp "$T/typed" "$T/created"
 	grep -q '^vmnet is a bridge, the host is 10.77.0.1/24 there. Next:$' "$T/created"
-	for kind in xdp=vmnet tap,bridge=vmnet; do
-		hint "$kind"
-		serving "${line[@]}"
+	hint
+	for kind in vmnet xdp=vmnet tap,bridge=vmnet; do
+		serving "${line[@]/#vmnet/$kind}"
 		until_true 5 vms vmnet 1
 		ask both 10.77.0.2 1000000
 		here ping -q -c 2 -i 0.1 -W 2 10.77.0.2 >"$T/ping.out"
-		# The other one, by the other line, with an address of its own, asks it.
-		for other in xdp=vmnet tap,bridge=vmnet; do
-			hint "$other"
-			timeout 20 ip netns exec "$H" "$MAYFLY" "${line[@]/10.77.0.2/10.77.0.3}" \
-				"$NET/ask" both 10.77.0.2 1000000 2>"$T/other.err" >"$T/other.out" ||
-				fail "$other to $kind: $(cat "$T/other.err")"
-		done
+		# The same line once more, with an address of its own: it asks the first.
+		timeout 20 ip netns exec "$H" "$MAYFLY" "${line[@]/10.77.0.2/10.77.0.3}" \
+			"$NET/ask" both 10.77.0.2 1000000 2>"$T/other.err" >"$T/other.out" ||
+			fail "another VM to $kind: $(cat "$T/other.err")"
 		# Its addresses are not made another's, and nobody pulls it from under a VM.
+		until_true 5 vms vmnet 1
 		typed 125 create vmnet
 		typed 125 rm vmnet
 		grep -q 'vmnet has 1 VM' "$T/typed.err"
@@ -78,7 +76,7 @@ vms() { # BRIDGE N
 	a_host
 	typed 0 create pair --veth
 	cp "$T/typed" "$T/created"
-	hint xdp=pair-vm
+	hint
 	serving "${line[@]}"
 	ask both 10.77.0.2 1000000
 	ask end 10.77.0.2
@@ -88,7 +86,7 @@ vms() { # BRIDGE N
 	typed 0 create six --ipv6 --address 192.168.7.9/29
 	cp "$T/typed" "$T/created"
 	six=$(grep -oP ' and \Kfd[0-9a-f:]+(?=::1/64 there)' "$T/created")
-	hint xdp=six
+	hint
 	serving "${line[0]}" "${line[1]}" "${line[2]},ip=$six::2/64"
 	ask both 192.168.7.10 1000000
 	ask both "$six::2" 1000000
@@ -103,7 +101,7 @@ vms() { # BRIDGE N
 	a_host
 	typed 0 create vmnet
 	cp "$T/typed" "$T/created"
-	hint tap,bridge=vmnet
+	hint
 	serving "${line[@]}"
 	ask both 10.77.0.2 1000000
 	typed 0 rm -f vmnet
