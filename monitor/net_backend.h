@@ -48,8 +48,7 @@ struct net_backend {
 	/* Gives the guest what has come, at most NET_BATCH frames. Sets dry. NULL: the kernel does.
 	 */
 	void (*receive)(struct net_dev *d);
-	/* Fill ring's doorbell where the kernel has the rings, and a look at the interface, which
-	 * may set blocked. NULL: receive will do. */
+	/* Fill ring's doorbell where the kernel has the rings. NULL: receive will do. */
 	void (*fill)(struct net_dev *d);
 	/* Is the interface up, is it there? Called when a WAIT was woken for nothing that is for
 	 * the guest, at a tick, and while the link is down: seldom. NULL: the others tell. */
@@ -99,7 +98,6 @@ struct net_dev {
 
 	/* the backends' own */
 	struct net_ring socket[NOXS_NET_NRINGS]; /* xdp: its rings, where they are copied */
-	uint64_t looked_at_ns;                   /* xdp: its interface, last */
 	uint8_t *ring_at[NOXS_NET_NRINGS];       /* xdp: where they are mapped in the window */
 	size_t ring_bytes[NOXS_NET_NRINGS];
 	uint8_t *in, *out; /* stream: NET_STREAM_BYTES each */

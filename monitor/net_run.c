@@ -189,8 +189,8 @@ bool net_fall_back(void)
 /* Sends what is left of one device; it may take so many ms. Returns how many are left. */
 static int finish(struct net_dev *d, int patience)
 {
-	if (is_served(d) && d->backend->fill)
-		d->backend->fill(d); /* for the counters: is it still there? */
+	if (is_served(d) && net_watch_fd(d) >= 0)
+		net_watch_read(d); /* for the statistics: is it still there? */
 	while (is_served(d)) {
 		struct pollfd p = {.fd = d->fd, .events = POLLOUT};
 

@@ -32,7 +32,6 @@
 /* In copy mode one call sends 32 frames (TX_BATCH_SIZE), then says EAGAIN. */
 #define FRAMES_PER_CALL 32u
 #define BIND_TRIES      200 /* 5 ms each */
-#define LOOK_NS         50000000ull
 
 static const struct {
 	off_t pgoff;
@@ -283,37 +282,16 @@ static void receive_frames(struct net_dev *d)
 	d->dry = true; /* poll tells */
 }
 
-/* A VM that sends learns from that when its interface is down or gone. One that only listens would
- * not: poll(2) says nothing of it (xsk_poll()), but sendto does when there is nothing to send. */
-static void look_at_interface(struct net_dev *d)
-{
-	struct timespec t;
-	uint64_t now;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-	/* Nor does anybody tell that it is up again. */
-	if ((now - d->looked_at_ns < LOOK_NS && d->config.flags & NOXS_NET_LINK_UP) ||
-	    net_is_broken(d))
-		return;
-	d->looked_at_ns = now;
-	if (sendto(d->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
-		net_link_up(d, true);
-	else if (errno == ENXIO || errno == ENETDOWN)
-		d->blocked = why(d, errno);
-}
-
 static void wake_fill(struct net_dev *d)
 {
 	const struct net_ring *fill =
 		d->counters.copying ? &d->socket[NOXS_NET_FILL] : &d->ring[NOXS_NET_FILL];
 
-	if (wants_kick(fill)) {
-		d->counters.kicks++;
-		if (recvfrom(d->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0)
-			why(d, errno);
-	}
-	look_at_interface(d);
+	if (!wants_kick(fill))
+		return;
+	d->counters.kicks++;
+	if (recvfrom(d->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0)
+		why(d, errno);
 }
 
 /* The socket's own news are that it works no more: a call says why. */

@@ -5,7 +5,7 @@
  * socket's can, and the kernel's side of them is played here, as is the guest's.
  */
 /* clang-format off */
-/* sources: monitor/net.c monitor/net_run.c monitor/net_poll.c monitor/net_rings.c monitor/net_tap.c monitor/net_stream.c monitor/net_xdp.c monitor/device.c monitor/x86_paging.c monitor/err.c */
+/* sources: monitor/net.c monitor/net_run.c monitor/net_poll.c monitor/net_rings.c monitor/net_tap.c monitor/net_stream.c monitor/net_watch.c monitor/net_xdp.c monitor/device.c monitor/x86_paging.c monitor/err.c */
 /* clang-format on */
 #include <errno.h>
 #include <fcntl.h>
@@ -531,57 +531,6 @@ static void does_not_fall_back_later(void **state)
 	assert_int_equal(received(), 7 * FRAME);
 }
 
-/* ---- the interface ---- */
-
-static void sees_that_it_is_gone(void **state)
-{
-	(void)state;
-	look();
-	assert_null(net_counters(0).broken);
-	k.fails = ENXIO;
-	look(); /* just now it was there */
-	assert_null(net_counters(0).broken);
-	d->looked_at_ns = 0;
-	look();
-	assert_string_equal(net_counters(0).broken,
-			    "the AF_XDP socket on x7 has failed: the interface is gone");
-	assert_false(link_is_up());
-}
-
-static void sees_that_it_is_down_and_up(void **state)
-{
-	int64_t retry_ns;
-
-	(void)state;
-	look();
-	assert_true(link_is_up());
-	k.fails = ENETDOWN;
-	d->looked_at_ns = 0;
-	look_for(&retry_ns);
-	assert_false(link_is_up());
-	for (unsigned i = 0; i < 20; i++) {
-		look_for(&retry_ns);
-		/* Nobody else will tell. */
-		assert_in_range(retry_ns, 1, 100000000);
-	}
-	k.fails = 0;
-	look();
-	assert_true(link_is_up());
-	look_for(&retry_ns);
-	assert_int_equal(retry_ns, -1);
-	assert_null(net_counters(0).broken);
-}
-
-static void does_not_look_too_often(void **state)
-{
-	(void)state;
-	look();
-	k.calls = 0;
-	for (unsigned i = 0; i < 100; i++)
-		look();
-	assert_in_range(k.calls, 0, 5);
-}
-
 #define T(test, setup) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -596,11 +545,6 @@ int main(void)
 		T(falls_back, mapped),
 		T(the_rings_are_others, mapped),
 		T(does_not_fall_back_later, mapped),
-		T(sees_that_it_is_gone, mapped),
-		T(sees_that_it_is_gone, copied),
-		T(sees_that_it_is_down_and_up, mapped),
-		T(sees_that_it_is_down_and_up, copied),
-		T(does_not_look_too_often, mapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

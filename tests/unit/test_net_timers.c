@@ -123,6 +123,10 @@ bool net_recovery_ticks(void)
 	return false;
 }
 
+void net_tcp_tick(void)
+{
+}
+
 void net_recovery_tick(struct tcp_pcb *pcb)
 {
 	(void)pcb;
