@@ -622,7 +622,7 @@ absent() { # IFNAME
 
 @test "net create, ls, rm: a bridge" {
 	net create one
-	grep -q 'mayfly run --net xdp=one,ip=10.77.0.2/24,gw=10.77.0.1 IMAGE' "$T/out"
+	grep -q 'mayfly run --net one,ip=10.77.0.2/24,gw=10.77.0.1 IMAGE' "$T/out"
 	# That network is taken now.
 	net create two --ipv6
 	grep -q 'ip=10.77.1.2/24' "$T/out"
@@ -662,7 +662,7 @@ absent() { # IFNAME
 
 @test "net create --veth: a pair for one VM, whose checksums are complete" {
 	net create pair --veth
-	grep -q 'xdp=pair-vm' "$T/out"
+	grep -q -- '--net pair-vm,' "$T/out"
 	device a xdp=pair-vm,mac=02:00:00:00:00:01
 	has flags=34
 	here ethtool -k pair | grep -q '^tx-checksumming: off'

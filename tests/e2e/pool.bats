@@ -84,7 +84,7 @@ shells_are() { # N
 	wait "${children[@]}"
 	[ "$(cat "$T"/reply* | grep -c '"stdout":"Hello, world')" -eq 10 ]
 	[ "$(metric 'mayfly_pool_starts_total{memory_mib="64",result="cold"}')" -eq 7 ]
-	[ "$(metric 'mayfly_start_latency_seconds_count{path="cold"}')" -eq 7 ]
+	until_true 5 eval '[ "$(metric "mayfly_start_latency_seconds_count{path=\"cold\"}")" -eq 7 ]'
 	until_true 10 pool '.ready == 3 and .preparing == 0'
 	[ "$(path_of '"memory_mib":64')" = warm ]
 }

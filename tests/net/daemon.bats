@@ -133,14 +133,13 @@ state_of() { # VM STATE
 	done
 }
 
+# Not on user: passt resets a connection whose guest acknowledges nothing for two seconds.
 @test "pause and resume, with a transfer under way" {
-	for kind in $(kinds xdp user); do
+	for kind in $(kinds xdp); do
 		[ "$kind" != process ] || continue
 		daemon_world "$kind" --shells 1
 		net_option 1
-		ports=()
-		[ "$kind" != user ] || ports=(-p 7000-7008:7000-7008 -p 7000-7008:7000-7008/udp)
-		vm=$(m run -d --net "$net" "${ports[@]}" "$NET/serve")
+		vm=$(m run -d --net "$net" "$NET/serve")
 		traffic 10.9.0.2
 		background transfer "$C" "$NET/ask" both 10.9.0.2 "$(scaled 100000000)"
 		until_true 5 moving
