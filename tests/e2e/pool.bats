@@ -67,6 +67,10 @@ shells_are() { # N
 	until_true 5 shells_are 0
 }
 
+cold_latencies() { # COUNT
+	[ "$(metric 'mayfly_start_latency_seconds_count{path="cold"}')" -eq "$1" ]
+}
+
 @test "a burst beyond what is ready: all start, the rest cold, and both are counted" {
 	daemon_start "$T" --shells 3 --max-shells 3
 	until_true 10 pool '.ready == 3'
@@ -84,7 +88,7 @@ shells_are() { # N
 	wait "${children[@]}"
 	[ "$(cat "$T"/reply* | grep -c '"stdout":"Hello, world')" -eq 10 ]
 	[ "$(metric 'mayfly_pool_starts_total{memory_mib="64",result="cold"}')" -eq 7 ]
-	until_true 5 eval '[ "$(metric "mayfly_start_latency_seconds_count{path=\"cold\"}")" -eq 7 ]'
+	until_true 5 cold_latencies 7
 	until_true 10 pool '.ready == 3 and .preparing == 0'
 	[ "$(path_of '"memory_mib":64')" = warm ]
 }
