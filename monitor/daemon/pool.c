@@ -14,6 +14,12 @@
 #define BURST_KEEPS 0.9931 /* 0.5 after 100 ticks */
 #define PREPARE     0.1
 
+/* The store waits until it has been quiet for so many times as preparing takes (then the next
+ * start is likely to come later than that), and takes one part of so many of the time until then.
+ */
+#define QUIET_PREPARES 2
+#define BUSY_PREPARES  10
+
 static const double ticks_per_second = 1e9 / POOL_TICK_NS;
 
 static void set_target(struct pool_flavour *f)
@@ -159,11 +165,14 @@ static int next_urgent(const struct pool *p)
  * the kernel's locks (of memory, of interfaces), where SCHED_IDLE yields nothing. */
 static uint32_t wanted(const struct pool *p, const struct pool_flavour *f, uint64_t now_ns)
 {
-	bool quiet = now_ns - p->taken_ns >= POOL_QUIET_NS;
+	double quiet = (double)(now_ns - p->taken_ns), since = (double)(now_ns - p->stored_ns);
 
 	if (now_ns < f->pause_until_ns)
 		return 0;
-	return quiet || now_ns - p->stored_ns >= POOL_TICK_NS ? f->level.target : f->demand;
+	if ((quiet >= POOL_QUIET_NS && quiet >= QUIET_PREPARES * f->prepare_ns) ||
+	    (since >= POOL_TICK_NS && since >= BUSY_PREPARES * f->prepare_ns))
+		return f->level.target;
+	return f->demand;
 }
 
 int pool_next(const struct pool *p, uint64_t now_ns, bool *urgent)

@@ -15,8 +15,8 @@
  * memory of a burst halves every ten seconds.
  *
  * What a flavour has beyond the latter two, up to its minimum, is a store: it is filled again when
- * no start has come for POOL_QUIET_NS, and one in a tick until then. What is being prepared costs
- * the starts beside it as much as it takes itself.
+ * no start has come for POOL_QUIET_NS, and twice as long as preparing takes; seldom until then.
+ * What is being prepared costs the starts beside it as much as it takes itself.
  *
  * In the background not more are prepared at once than there are CPUs; a start that waits has
  * its own made at normal priority, eight per CPU at once. When shells of a flavour cannot be made
