@@ -132,11 +132,12 @@ port() {
 	pid[1]=$!
 }
 
+# moving [COUNTER]: so do many bytes, to the client's end of the line or from it.
 moving() {
 	local before after
-	before=$(here cat /sys/class/net/c0/statistics/rx_bytes)
+	before=$(here cat "/sys/class/net/c0/statistics/${1:-rx}_bytes")
 	sleep 0.1
-	after=$(here cat /sys/class/net/c0/statistics/rx_bytes)
+	after=$(here cat "/sys/class/net/c0/statistics/${1:-rx}_bytes")
 	[ $((after - before)) -gt 500000 ]
 }
 
@@ -160,6 +161,38 @@ moving() {
 			until_true 5 grep -qx 'port: closed' "$T/home1.err"
 			idles
 			over '\(is gone\|has failed\)'
+		done
+	done
+}
+
+# interrupted SECONDS: home 1's interface is down so long.
+interrupted() {
+	ip -n "$H" link set "$iface" down
+	sleep "$1"
+	ip -n "$H" link set "$iface" up
+}
+
+@test "a transfer goes on when the interface is up again" {
+	for kind in $(kinds xdp direct ${LONG:+tap} ${LONG:+share}); do
+		for way in rx tx; do
+			world "$kind"
+			before=$(inventory)
+			if [ $way = rx ]; then
+				background serve "$C" "$NET/serve"
+				until_ready serve
+				home_command 1 -- "$NET/ask" send 10.9.0.1 100000000000
+				background home1 "${command[@]}"
+			else
+				server
+				background ask "$C" "$NET/ask" send 10.9.0.2 100000000000
+			fi
+			until_true 10 moving $way
+			its_interface "$before"
+			# Before the first time-out, and after some.
+			for long in 0.1 0.5; do
+				interrupted $long
+				until_true 3 moving $way
+			done
 		done
 	done
 }

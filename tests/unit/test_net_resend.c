@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_net_resend.c: what is written, or a FIN, after a segment that waits to be sent again: it
- * has the stream's next numbers, and that segment stays as it was.
+ * has the stream's next numbers, and that segment stays as it was. And a time-out meanwhile.
  */
 /* sources: unikernel/net/resend.c unikernel/net/checksum.c */
 /* sources: tests/unit/lwip_host.c tests/unit/uk_mock.c */
@@ -135,6 +135,32 @@ static void what_is_new_stays_where_it_is(void **state)
 	tcp_abort(pcb);
 }
 
+/* The time is out: they are sent from the first one on, as far as a window of one segment goes. */
+static void a_time_out_finds_them_in_order(void **state)
+{
+	struct tcp_pcb *pcb = connection(5);
+
+	(void)state;
+	put(pcb, 'f');
+	for (unsigned again = 0; again < 3; again++)
+		assert_int_equal(tcp_rexmit(pcb), ERR_OK);
+	net_resend_order(pcb);
+	segments(pcb->unacked, 0, 5);
+	segments(pcb->unsent, 5, 1);
+	assert_int_equal(tcp_rexmit_rto_prepare(pcb), ERR_OK);
+	segments(pcb->unsent, 0, 6);
+	/* Nothing is under way; then the first two are. */
+	net_resend_order(pcb);
+	segments(pcb->unsent, 0, 6);
+	pcb->unacked = pcb->unsent;
+	pcb->unsent = pcb->unacked->next->next;
+	pcb->unacked->next->next = NULL;
+	net_resend_order(pcb);
+	segments(pcb->unacked, 0, 2);
+	segments(pcb->unsent, 2, 4);
+	tcp_abort(pcb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +168,7 @@ int main(void)
 		cmocka_unit_test(so_has_a_fin),
 		cmocka_unit_test(after_a_time_out_it_stays_as_it_is),
 		cmocka_unit_test(what_is_new_stays_where_it_is),
+		cmocka_unit_test(a_time_out_finds_them_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

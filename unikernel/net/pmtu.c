@@ -136,8 +136,10 @@ static void send_again(const struct net_iface *iface, const struct path *path)
 			lost = seg->len > mss;
 		if (!iface->dev->segments)
 			net_tcp_lower_mss(pcb, mss);
-		if (lost)
-			tcp_rexmit_rto(pcb);
+		if (!lost)
+			continue;
+		net_resend_order(pcb);
+		tcp_rexmit_rto(pcb);
 	}
 }
 

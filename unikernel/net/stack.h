@@ -95,6 +95,8 @@ void net_recovery_fast(void);
 /* Before tcp_write, tcp_shutdown and tcp_close: what waits to be sent again waits in unacked, for a
  * timer or an acknowledgement, if lwIP would take it for the stream's end. */
 void net_resend_later(struct tcp_pcb *pcb);
+/* Before a time-out: what waits to be sent again is where its number is. */
+void net_resend_order(struct tcp_pcb *pcb);
 
 /* ---- tcpclock.c ---- */
 void net_tcp_clock(uint64_t now_ns); /* before anything is told by lwIP's clock */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tcpclock.c: what time it is for lwIP's TCP, and what of its times is not as it has them: when a
- * SYN is sent again (RFC 6298), when a connection attempt is over (TCP_SYNCNT), and that a peer is
- * asked before it is given up.
+ * SYN is sent again (RFC 6298), when a connection attempt is over (TCP_SYNCNT), how long the second
+ * time-out is, and that a peer is asked before it is given up.
  */
 #include "lwip/priv/tcp_priv.h"
 
@@ -51,6 +51,17 @@ static void keepalive_late(struct tcp_pcb *pcb)
 		pcb->tmr = tcp_ticks - due;
 }
 
+/* lwIP doubles a time-out as often as something was sent again: but what went before, because of
+ * acknowledgements, or none (recovery.c), was no time-out. */
+static void before_timeout(struct tcp_pcb *pcb)
+{
+	if (pcb->state < ESTABLISHED || !pcb->unacked || pcb->rtime + 1 < pcb->rto)
+		return;
+	net_resend_order(pcb);
+	if (!(pcb->flags & TF_RTO))
+		pcb->nrtx = 0;
+}
+
 void net_tcp_tick(void)
 {
 	for (struct tcp_pcb *pcb = tcp_active_pcbs, *next; pcb; pcb = next) {
@@ -62,5 +73,6 @@ void net_tcp_tick(void)
 		}
 		keepalive_late(pcb);
 		net_recovery_tick(pcb);
+		before_timeout(pcb);
 	}
 }
