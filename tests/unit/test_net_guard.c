@@ -5,6 +5,7 @@
  * is the test's. The peer is this file: it sees each segment that lwIP sends.
  */
 /* sources: unikernel/net/guard.c unikernel/net/demux.c unikernel/net/recovery.c */
+/* sources: unikernel/net/resend.c */
 /* sources: unikernel/net/timewait.c unikernel/net/checksum.c */
 /* sources: tests/unit/lwip_host.c tests/unit/uk_mock.c */
 #include "uk_mock.h"

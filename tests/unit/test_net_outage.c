@@ -29,6 +29,7 @@
 #define MSS    1000u
 #define MS     1000000ull
 #define STEP   10u /* ms: recovery.c's */
+#define DELAY  40u /* ms: of an acknowledgement, as Linux has it */
 
 void uk_panic(const char *fmt, ...)
 {
@@ -86,15 +87,21 @@ static err_t line_init(struct netif *netif)
 	return ERR_OK;
 }
 
-/* The peer acknowledges what it has, if that is news. */
+/* The peer acknowledges what it has: one segment later than two. */
 static void acknowledge(void)
 {
+	static uint32_t since_ms;
 	struct pbuf *p;
 	struct ip_hdr *ip;
 	struct tcp_hdr *tcp;
 
-	if (has == pcb->lastack)
+	if (has == pcb->lastack) {
+		since_ms = now_ms();
 		return;
+	}
+	if (has - pcb->lastack < 2 * MSS && now_ms() - since_ms < DELAY)
+		return;
+	since_ms = now_ms();
 	p = pbuf_alloc(PBUF_RAW, IP_HLEN + TCP_HLEN, PBUF_RAM);
 	assert_non_null(p);
 	ip = p->payload;
@@ -166,6 +173,7 @@ static int begin(void **state)
 	ip_addr_set_ip4_u32_val(pcb->remote_ip, PP_HTONL(THEIRS));
 	pcb->local_port = pcb->remote_port = PORT;
 	pcb->state = ESTABLISHED;
+	tcp_set_flags(pcb, TF_SACK);
 	pcb->mss = MSS;
 	pcb->snd_wnd = pcb->snd_wnd_max = 60000;
 	pcb->cwnd = 40 * MSS;
@@ -212,6 +220,21 @@ static void time_outs_double(void **state)
 	assert_null(pcb->unacked);
 }
 
+/* Before any time-out: nothing came of what is under way, so the peer delays what it says of each
+ * segment, if there is no other behind it. */
+static void the_line_was_dead_for_a_moment(void **state)
+{
+	(void)state;
+	dead = true;
+	for (int i = 0; i < 6; i++)
+		writes(5 * MSS);
+	passes(60);
+	dead = false;
+	passes(500);
+	assert_int_equal(has, FIRST + 70 * MSS);
+	assert_null(pcb->unacked);
+}
+
 /* What was to be sent again could not be, when the time was out: lwIP comes upon it in unsent. */
 static void the_link_was_down(void **state)
 {
@@ -240,6 +263,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
 	const struct CMUnitTest tests[] = {
 		TEST(time_outs_double),
+		TEST(the_line_was_dead_for_a_moment),
 		TEST(the_link_was_down),
 	};
 

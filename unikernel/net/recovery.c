@@ -5,7 +5,9 @@
  *
  *   - the peer's SACK blocks tell of a loss, too: data comes back between acknowledgements
  *     when both sides send, and windows change (RFC 6675, DupThresh);
- *   - a partial acknowledgement retransmits the next hole at once (RFC 6582, NewReno);
+ *   - a partial acknowledgement retransmits the next hole at once (RFC 6582, NewReno); and all that
+ *     is under way, if the peer has nothing of it: one segment after the other would each wait for
+ *     an acknowledgement that the peer delays;
  *   - the first round trip sets the time-out (RFC 6298, 2.2), not the twentieth;
  *   - when nothing is acknowledged for two round trips, the first segment is sent again, a few
  *     times before the time-out (in the spirit of RFC 8985's tail loss probe): a retransmission
@@ -40,6 +42,7 @@ enum {
 #define PROBE_MORE_MS 10u
 #define PROBES        2
 #define SEGMENT_MAX   1460u /* of the wire: lwIP's may be larger (offload.c) */
+#define WINDOW        10u   /* segments that a connection begins with (RFC 6928) */
 
 static bool fast_ticks;
 
@@ -198,6 +201,29 @@ static void lost(struct tcp_pcb *pcb, u32_t window)
 	tcp_output(pcb);
 }
 
+/*
+ * The line has carried nothing for a while, and does again: as after a time-out, from here on. If
+ * the peer was only late, it acknowledges more than the one segment that was sent again, or tells
+ * that it had what comes now: then the window is as before.
+ */
+static bool all_lost(struct tcp_pcb *pcb)
+{
+	u32_t window = uk_min(pcb->ssthresh, WINDOW * segment(pcb));
+
+	/* A peer without SACK would not tell. */
+	if (!(pcb->flags & TF_SACK) || TCP_SEQ_GT(seen.sacked, pcb->lastack) ||
+	    pcb->lastack - seen.acked > pcb->mss)
+		return false;
+	net_resend_order(pcb);
+	if (tcp_rexmit_rto_prepare(pcb) != ERR_OK)
+		return false;
+	pcb->cwnd = (tcpwnd_size_t)uk_max(window, pcb->mss);
+	pcb->bytes_acked = 0;
+	set_word(pcb, RECOVERY, 0);
+	tcp_rexmit_rto_commit(pcb);
+	return true;
+}
+
 void net_recovery_after(void)
 {
 	struct tcp_pcb *pcb = seen.pcb;
@@ -225,7 +251,7 @@ void net_recovery_after(void)
 		} else if (TCP_SEQ_GEQ(seen.sacked, pcb->lastack + far + segment(pcb))) {
 			lost(pcb, pcb->cwnd);
 		}
-	} else if (pcb->lastack != seen.acked && tcp_rexmit(pcb) == ERR_OK) {
+	} else if (pcb->lastack != seen.acked && !all_lost(pcb) && tcp_rexmit(pcb) == ERR_OK) {
 		/* Still the same loss: the window is not halved again. */
 		set_word(pcb, UNDO, 0);
 		tcp_set_flags(pcb, TF_INFR);
