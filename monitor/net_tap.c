@@ -66,15 +66,19 @@ static ssize_t write_frame(struct net_dev *d, struct iovec *iov, unsigned n, siz
 	if (!d->vnet)
 		return writev(d->fd, iov, (int)n);
 	errno = EINVAL;
-	if (iov[0].iov_len < sizeof(header))
+	if (iov[0].iov_len < sizeof(header) || bytes == sizeof(header))
 		return -1;
 	memcpy(&header, iov[0].iov_base, sizeof(header));
 	if (!is_vnet_sane(&header, bytes - sizeof(header)))
 		return -1;
 	all[0] = (struct iovec){&header, sizeof(header)};
+	iov[0].iov_base = (uint8_t *)iov[0].iov_base + sizeof(header);
+	iov[0].iov_len -= sizeof(header);
+	if (!iov[0].iov_len) { /* it had a piece of its own */
+		iov++;
+		n--;
+	}
 	memcpy(all + 1, iov, n * sizeof(*iov));
-	all[1].iov_base = (uint8_t *)all[1].iov_base + sizeof(header);
-	all[1].iov_len -= sizeof(header);
 	return writev(d->fd, all, (int)n + 1);
 }
 
